@@ -1,0 +1,1 @@
+"""Measured figures: every entry times a part against a named baseline in the same run."""

@@ -1,0 +1,1 @@
+"""Frames, sound and control over ZeroMQ: schema, codec, server, Python client, recorder."""

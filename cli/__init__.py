@@ -1,0 +1,1 @@
+"""The command line: one frozen dataclass and one call a command. Nothing imports this folder."""
