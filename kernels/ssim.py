@@ -1,0 +1,218 @@
+"""Structural similarity as a training loss: one fused pass forward, one backward, in numba.
+
+PyTorch's convolutions spend most of their time moving intermediate pictures about; here each picture row is
+blurred downwards and sideways while it is in the first-level cache, so nothing of intermediate size is stored
+but the three derivative maps that the backward pass needs.
+
+The picture outside its border counts as zero ('same' convolution with zero padding), as in the loss of
+Kerbl et al. 2023 (arXiv:2308.04079). `runtime.metrics.ssim` is the float64 twin for measuring.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+import torch
+
+WINDOW_TAPS = 11
+WINDOW_SIGMA_PX = 1.5
+C1 = 0.01**2
+C2 = 0.03**2
+_HALF = WINDOW_TAPS // 2
+
+
+def _window() -> tuple[float, ...]:
+    weights = [math.exp(-((i - _HALF) ** 2) / (2 * WINDOW_SIGMA_PX**2)) for i in range(WINDOW_TAPS)]
+    return tuple(w / sum(weights) for w in weights)
+
+
+_TAPS = np.array(_window(), dtype=np.float32)
+# Adding and multiplying may be joined, and sums reordered, so that the loops become vector code; NaN and infinity
+# keep their meaning.
+_FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+
+@numba.njit(fastmath=_FASTMATH, inline="always", error_model="numpy")
+def _blur_row(padded, i, step):
+    """The 11 taps around entry i of a row with 5 * step zeros before it; step is the channel count."""
+    return (
+        _TAPS[0] * (padded[i] + padded[i + np.uintp(10) * step])
+        + _TAPS[1] * (padded[i + step] + padded[i + np.uintp(9) * step])
+        + _TAPS[2] * (padded[i + np.uintp(2) * step] + padded[i + np.uintp(8) * step])
+        + _TAPS[3] * (padded[i + np.uintp(3) * step] + padded[i + np.uintp(7) * step])
+        + _TAPS[4] * (padded[i + np.uintp(4) * step] + padded[i + np.uintp(6) * step])
+        + _TAPS[5] * padded[i + np.uintp(5) * step]
+    )
+
+
+@numba.njit(parallel=True, cache=True, fastmath=_FASTMATH, error_model="numpy")
+def _forward(img1, img2, channels, want_gradient, row_sums, d_mu1, d_e11, d_e12):
+    """Fill row_sums (H,) with the summed SSIM and, if wanted, the derivative maps (H, W*C) of that sum.
+
+    img1, img2: (H, W*C) float32. The maps are the derivatives by the blurred img1, img1^2 and img1*img2.
+    """
+    height, width = img1.shape
+    step = np.uintp(channels)
+    c1, c2 = np.float32(C1), np.float32(C2)
+    for y in numba.prange(height):
+        pad = 5 * channels
+        v1 = np.zeros(width + 2 * pad, np.float32)
+        v2 = np.zeros(width + 2 * pad, np.float32)
+        v11 = np.zeros(width + 2 * pad, np.float32)
+        v22 = np.zeros(width + 2 * pad, np.float32)
+        v12 = np.zeros(width + 2 * pad, np.float32)
+        m1, m2 = v1[pad : pad + width], v2[pad : pad + width]
+        m11, m22, m12 = v11[pad : pad + width], v22[pad : pad + width], v12[pad : pad + width]
+        for tap in range(WINDOW_TAPS):
+            source = y + tap - _HALF
+            if source < 0 or source >= height:
+                continue
+            w = _TAPS[tap]
+            a_row, b_row = img1[source], img2[source]
+            for i in range(width):
+                a, b = a_row[i], b_row[i]
+                wa, wb = w * a, w * b
+                m1[i] += wa
+                m2[i] += wb
+                m11[i] += wa * a
+                m22[i] += wb * b
+                m12[i] += wa * b
+        total = np.float32(0)
+        for j in range(width):
+            i = np.uintp(j)
+            mu1, mu2 = _blur_row(v1, i, step), _blur_row(v2, i, step)
+            e11, e22, e12 = _blur_row(v11, i, step), _blur_row(v22, i, step), _blur_row(v12, i, step)
+            mu11, mu22, mu12 = mu1 * mu1, mu2 * mu2, mu1 * mu2
+            luminance_top = 2 * mu12 + c1
+            contrast_top = 2 * (e12 - mu12) + c2
+            luminance_bottom = mu11 + mu22 + c1
+            contrast_bottom = (e11 - mu11) + (e22 - mu22) + c2
+            inverse = np.float32(1) / (luminance_bottom * contrast_bottom)
+            value = luminance_top * contrast_top * inverse
+            total += value
+            if want_gradient:
+                # S = A1 A2 / (B1 B2); E11 and E12 enter through A2 and B2, the mean through all four.
+                d_e11[y, i] = -value * luminance_bottom * inverse
+                d_e12[y, i] = 2 * luminance_top * inverse
+                d_mu1[y, i] = 2 * (
+                    mu2 * (contrast_top - luminance_top) * inverse
+                    - value * mu1 * (contrast_bottom - luminance_bottom) * inverse
+                )
+        row_sums[y] = total
+
+
+@numba.njit(parallel=True, cache=True, fastmath=_FASTMATH, error_model="numpy")
+def _backward(img1, img2, channels, scale, d_mu1, d_e11, d_e12, gradient):
+    """gradient (H, W*C) = scale times the derivative of the summed SSIM by img1.
+
+    The blur is symmetric, zero padding included, so its adjoint is the same blur.
+    """
+    height, width = img1.shape
+    step = np.uintp(channels)
+    for y in numba.prange(height):
+        pad = 5 * channels
+        v1 = np.zeros(width + 2 * pad, np.float32)
+        v11 = np.zeros(width + 2 * pad, np.float32)
+        v12 = np.zeros(width + 2 * pad, np.float32)
+        m1, m11, m12 = v1[pad : pad + width], v11[pad : pad + width], v12[pad : pad + width]
+        for tap in range(WINDOW_TAPS):
+            source = y + tap - _HALF
+            if source < 0 or source >= height:
+                continue
+            w = _TAPS[tap]
+            s1, s11, s12 = d_mu1[source], d_e11[source], d_e12[source]
+            for i in range(width):
+                m1[i] += w * s1[i]
+                m11[i] += w * s11[i]
+                m12[i] += w * s12[i]
+        a_row, b_row, out = img1[y], img2[y], gradient[y]
+        for j in range(width):
+            i = np.uintp(j)
+            from_mean, from_e11 = _blur_row(v1, i, step), _blur_row(v11, i, step)
+            out[i] = scale * (from_mean + 2 * a_row[i] * from_e11 + b_row[i] * _blur_row(v12, i, step))
+
+
+def _rows(picture: torch.Tensor) -> np.ndarray:
+    """(H, W, C) -> (H, W*C), sharing memory where it is contiguous."""
+    return picture.detach().contiguous().reshape(picture.shape[0], -1).numpy()
+
+
+class _FusedSsim(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
+        height, width, channels = img1.shape
+        a, b = _rows(img1), _rows(img2)
+        want_gradient = ctx.needs_input_grad[0]
+        row_sums = np.empty(height, np.float32)
+        maps = np.empty((3, *a.shape) if want_gradient else (3, 1, 1), np.float32)
+        _forward(a, b, channels, want_gradient, row_sums, maps[0], maps[1], maps[2])
+        ctx.save_for_backward(img1, img2)  # so that torch notices a picture changed in place
+        ctx.maps = maps
+        return torch.tensor(float(row_sums.sum(dtype=np.float64) / a.size), dtype=torch.float32)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
+        img1, img2 = ctx.saved_tensors
+        a, b, maps = _rows(img1), _rows(img2), ctx.maps
+        gradient = np.empty_like(a)
+        scale = np.float32(grad_output.item() / a.size)
+        _backward(a, b, img1.shape[2], scale, maps[0], maps[1], maps[2], gradient)
+        return torch.from_numpy(gradient).reshape(img1.shape), None
+
+
+def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
+    """Mean structural similarity of two pictures, differentiable by the first.
+
+    An 11 x 11 Gaussian window of sigma 1.5 px, C1 = 0.01^2, C2 = 0.03^2 (colours 0..1), zero padding, the mean over
+    all pixels and channels. float32 throughout: within 2e-6 of float64 on natural pictures.
+
+    Args:
+        img1: (H, W, C) float32 on the CPU, 0..1. The gradient goes here.
+        img2: (H, W, C) float32 on the CPU, 0..1. Treated as constant.
+
+    Returns:
+        () float32 in -1..1; 1 for equal pictures.
+
+    Raises:
+        ValueError: shapes that differ or are not (H, W, C), another dtype or device, or a gradient asked for img2.
+
+    Source: Wang et al. 2004, 'Image quality assessment: from error visibility to structural similarity'.
+    """
+    if img1.dim() != 3 or img1.shape != img2.shape or img1.numel() == 0:
+        raise ValueError(
+            f"fused_ssim: expected two pictures of one shape (H, W, C), got {tuple(img1.shape)} "
+            f"and {tuple(img2.shape)}."
+        )
+    if img1.dtype != torch.float32 or img2.dtype != torch.float32:
+        raise ValueError(f"fused_ssim: expected float32 pictures, got {img1.dtype} and {img2.dtype}.")
+    if img1.device.type != "cpu" or img2.device.type != "cpu":
+        raise ValueError(f"fused_ssim: expected CPU tensors, got {img1.device} and {img2.device}; use ssim_torch.")
+    if img2.requires_grad and torch.is_grad_enabled():
+        raise ValueError("fused_ssim: img2 is treated as constant, but it requires a gradient; detach it.")
+    return _FusedSsim.apply(img1, img2)  # type: ignore[no-any-return]
+
+
+def ssim_torch(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
+    """The same in plain PyTorch: any device and dtype, both pictures differentiable. The referee, and the GPU path.
+
+    Args:
+        img1, img2: (H, W, C), 0..1.
+
+    Returns:
+        () mean SSIM.
+    """
+    channels = img1.shape[2]
+    taps = torch.tensor(_window(), dtype=img1.dtype, device=img1.device)
+    window = torch.outer(taps, taps).expand(channels, 1, -1, -1)
+
+    def blur(picture: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.conv2d(picture, window, padding=_HALF, groups=channels)
+
+    a, b = img1.permute(2, 0, 1)[None], img2.permute(2, 0, 1)[None]
+    mu1, mu2 = blur(a), blur(b)
+    variance1, variance2, covariance = blur(a * a) - mu1**2, blur(b * b) - mu2**2, blur(a * b) - mu1 * mu2
+    top = (2 * mu1 * mu2 + C1) * (2 * covariance + C2)
+    return (top / ((mu1**2 + mu2**2 + C1) * (variance1 + variance2 + C2))).mean()
