@@ -1,0 +1,20 @@
+"""What `gstalker eval` can be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Options of an evaluation; every field has a default that measures all there is."""
+
+    clips: int | None = None  # measure the first so many test clips only; None: all
+    frames: int | None = None  # measure the first so many frames of each clip only; None: all
+    lpips_weights: Path | None = None  # AlexNet LPIPS weights (.npz); None: looked for in the usual places
+    lpips_every: int = 3  # LPIPS on every so many frames: it costs more than all other measures together
+    face_model: Path | None = None  # MediaPipe face landmarker (.task); None: found as `prepare` does
+    voice: Path | None = None  # a WAV of another speaker, for cross-driving
+    voice_seconds: float = 20.0  # speak at most so much of it
+    video: bool = True  # write real | rendered | difference as MP4
