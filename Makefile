@@ -30,11 +30,12 @@ test: install ## all tests; what is skipped is listed with its reason
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: install typing-links ## ruff and pyright
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	@if $(BIN)/pyright --version >/dev/null 2>&1; then \
-	  $(BIN)/pyright --pythonpath $(BIN)/python; \
-	else echo "SKIPPED pyright: it needs node, on the PATH or downloaded, and neither worked here"; fi
+	@failed=0; \
+	$(BIN)/ruff check || failed=1; \
+	$(BIN)/ruff format --check || failed=1; \
+	if $(BIN)/pyright --version >/dev/null 2>&1; then $(BIN)/pyright --pythonpath $(BIN)/python || failed=1; \
+	else echo "SKIPPED pyright: it needs node, on the PATH or downloaded, and neither worked here"; fi; \
+	exit $$failed
 
 bench: install ## measured figures of every part, into out/bench.json
 	$(BIN)/gstalker bench --json out/bench.json

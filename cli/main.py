@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("gstalker", f"no command named {name!r}; {hint}", EXIT_BAD_INPUT)
     try:
         return _run(name, words[1:])
+    except SystemExit as stop:  # tyro's way out after --help (0) and after a bad option (2)
+        return stop.code if isinstance(stop.code, int) else EXIT_OK
     except KeyboardInterrupt:
         return _complain(f"gstalker {name}", "interrupted.", EXIT_INTERRUPTED)
     except Exception as error:  # the one place where a failure becomes a line and an exit code
@@ -147,7 +149,7 @@ def _print_overview() -> None:
     for name, command in COMMANDS.items():
         console.print(f"  [bold]{name:<{width}}[/]  {escape(command.summary)}", soft_wrap=True)
     console.print(
-        "\n  --debug anywhere shows the traceback of a failure; --version shows the version", soft_wrap=True
+        "\n  --debug, anywhere, shows the traceback of a failure; --version the version", soft_wrap=True
     )
 
 

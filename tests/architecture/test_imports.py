@@ -1,0 +1,178 @@
+"""Who may import whom (docs/architecture.md), and that serving needs no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from helpers.source_tree import Import, Module, imports, modules
+
+# What each package may import of ours besides itself: whole packages, or single modules with what is in them.
+MAY_IMPORT = {
+    "kernels": (),
+    "runtime": ("kernels",),
+    "export": (
+        "kernels",
+        "runtime.model",
+        "runtime.bundle",
+        "runtime.dataset",
+        "runtime.audio",
+        "runtime.errors",
+        "runtime.infer",
+    ),
+    "bridge": (
+        "kernels",
+        "runtime.bundle",
+        "runtime.infer",
+        "runtime.audio",
+        "runtime.session",
+        "runtime.errors",
+    ),
+    "bench": ("kernels", "runtime", "export", "bridge"),
+    "cli": ("kernels", "runtime", "export", "bridge", "bench"),
+}
+
+# Where a heavy package may be named at all.
+ONLY_IN = {
+    "torch": (
+        "kernels.cuda",
+        "kernels.differentiable",
+        "kernels.fused_field",
+        "kernels.sh_torch",
+        "kernels.ssim",
+        "kernels.triplane",
+        "runtime.model",
+        "runtime.train",
+        "runtime.evaluate",
+        "runtime.demo_character",
+        "export",
+        "bench",
+        "cli",
+    ),
+    "gsplat": ("kernels.cuda",),
+    "tinycudann": ("kernels.triplane",),
+    "zmq": ("bridge",),
+    "msgpack": ("bridge", "runtime.session"),
+    "mediapipe": ("runtime.prepare", "runtime.evaluate"),
+    "tensorboard": ("runtime.train",),
+    "espeakng_loader": ("runtime.demo_character",),
+    "tyro": ("cli",),
+}
+
+# The base install serves, views, records and validates with these.
+WITHOUT_EXTRAS = (
+    "kernels.camera",
+    "kernels.cpu",
+    "kernels.frame",
+    "kernels.gaussians",
+    "kernels.quantise",
+    "kernels.reference",
+    "kernels.sh",
+    "runtime.audio",
+    "runtime.bundle",
+    "runtime.dataset",
+    "runtime.errors",
+    "runtime.infer",
+    "runtime.metrics",
+    "runtime.render_video",
+    "runtime.session",
+    "runtime.validate",
+    "cli.main",
+    "cli.doctor",
+    "cli.record",
+    "cli.render",
+    "cli.serve",
+    "cli.validate",
+)
+EXTRAS = (
+    "torch",
+    "torchvision",
+    "gsplat",
+    "mediapipe",
+    "cv2",
+    "tensorboard",
+    "onnxruntime",
+    "sounddevice",
+    "espeakng_loader",
+    "psutil",
+    "hypothesis",
+    "pytest",
+)
+
+
+def within(name: str, allowed: tuple[str, ...]) -> bool:
+    return any(name == a or name.startswith(f"{a}.") for a in allowed)
+
+
+def forbidden(module: Module, found: Import) -> str | None:
+    """Why this import breaks the rules, or None."""
+    top, _, rest = found.target.partition(".")
+    if top == "gstalker":
+        allowed = MAY_IMPORT[module.package]
+        if rest and not within(rest, (module.package, *allowed)):
+            return f"{module.package} may import only {', '.join(allowed) or 'nothing of ours'}"
+    elif top in ONLY_IN and not within(module.name, ONLY_IN[top]):
+        return f"{top} may be imported only in {', '.join(ONLY_IN[top])}"
+    return None
+
+
+def test_no_import_goes_against_the_arrows():
+    broken = [
+        f"{module.shown}:{found.line} imports {found.target}: {why}"
+        for module in modules().values()
+        for found in imports(module)
+        if (why := forbidden(module, found))
+    ]
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "allowed"),
+    [
+        ("kernels.cpu", "from gstalker.runtime import errors", False),
+        ("kernels.cpu", "def f():\n    import torch", False),
+        ("kernels.ssim", "import torch.nn.functional", True),
+        ("runtime.infer", "from gstalker.bridge.codec import pack", False),
+        ("runtime.infer", "from gstalker.kernels.frame import Frame", True),
+        ("export.write", "from gstalker.runtime.train.loop import step", False),
+        ("export.write", "from gstalker.runtime.model import avatar", True),
+        ("bridge.server", "from gstalker.runtime.modelling import x", False),
+        ("bridge.server", "import zmq.auth", True),
+        ("runtime.session", "import zmq", False),
+        ("bench.kernels", "from gstalker.cli.main import main", False),
+        ("bench.kernels", "import gsplat", False),
+    ],
+)
+def test_the_arrows_test_sees_what_it_should(module: str, statement: str, allowed: bool):
+    made_up = Module(module, next(iter(modules().values())).path, ast.parse(statement))
+    verdicts = [forbidden(made_up, found) for found in imports(made_up)]
+    assert len(verdicts) == 1
+    assert (verdicts[0] is None) == allowed, verdicts
+
+
+def test_the_base_install_imports_everything_it_serves_and_validates_with():
+    """In a fresh interpreter in which importing any extra's package fails as if it were not installed."""
+    names = sorted({*WITHOUT_EXTRAS, *(m for m in modules() if within(m, ("bridge",)))})
+    script = textwrap.dedent(
+        f"""
+        import importlib, sys
+
+        class Blocker:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {EXTRAS!r}:
+                    raise ModuleNotFoundError(f"No module named {{name!r}} (blocked)", name=name)
+
+        sys.meta_path.insert(0, Blocker())
+        for name in {names!r}:
+            try:
+                importlib.import_module("gstalker." + name)
+            except ImportError as error:
+                print(name + ":", error)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout, done.stdout
