@@ -21,6 +21,7 @@ WINDOW_SIGMA_PX = 1.5
 C1 = 0.01**2
 C2 = 0.03**2
 _HALF = WINDOW_TAPS // 2
+_C1, _C2 = np.float32(C1), np.float32(C2)
 
 
 def _window() -> tuple[float, ...]:
@@ -35,7 +36,7 @@ _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @numba.njit(fastmath=_FASTMATH, inline="always", error_model="numpy")
-def _blur_row(padded, i, step):
+def _blur_at(padded, i, step):
     """The 11 taps around entry i of a row with 5 * step zeros before it; step is the channel count."""
     return (
         _TAPS[0] * (padded[i] + padded[i + np.uintp(10) * step])
@@ -47,64 +48,77 @@ def _blur_row(padded, i, step):
     )
 
 
+@numba.njit(fastmath=_FASTMATH, inline="always", error_model="numpy")
+def _factors(mu1, mu2, squares, product):
+    """Tops A1, A2 and bottoms B1, B2 of S = A1 A2 / (B1 B2), from the blurred a, b, a^2 + b^2 and a * b."""
+    mu12, mu_squares = mu1 * mu2, mu1 * mu1 + mu2 * mu2
+    return (
+        2 * mu12 + _C1,
+        2 * (product - mu12) + _C2,
+        mu_squares + _C1,
+        (squares - mu_squares) + _C2,
+    )
+
+
+# The loops below write one or two arrays each: with more, the compiler gives up proving that they do not
+# overlap and leaves scalar code, which takes three times as long.
 @numba.njit(parallel=True, cache=True, fastmath=_FASTMATH, error_model="numpy")
-def _forward(img1, img2, channels, want_gradient, row_sums, d_mu1, d_e11, d_e12):
+def _forward(img1, img2, channels, want_gradient, row_sums, d_mean, d_square, d_product):
     """Fill row_sums (H,) with the summed SSIM and, if wanted, the derivative maps (H, W*C) of that sum.
 
-    img1, img2: (H, W*C) float32. The maps are the derivatives by the blurred img1, img1^2 and img1*img2.
+    img1, img2: (H, W*C) float32. The maps are the derivatives by the blurred img1, img1^2 and img1 * img2.
     """
     height, width = img1.shape
     step = np.uintp(channels)
-    c1, c2 = np.float32(C1), np.float32(C2)
+    one = np.float32(1)
     for y in numba.prange(height):
-        pad = 5 * channels
-        v1 = np.zeros(width + 2 * pad, np.float32)
-        v2 = np.zeros(width + 2 * pad, np.float32)
-        v11 = np.zeros(width + 2 * pad, np.float32)
-        v22 = np.zeros(width + 2 * pad, np.float32)
-        v12 = np.zeros(width + 2 * pad, np.float32)
-        m1, m2 = v1[pad : pad + width], v2[pad : pad + width]
-        m11, m22, m12 = v11[pad : pad + width], v22[pad : pad + width], v12[pad : pad + width]
+        pad = _HALF * channels
+        padded = np.zeros((4, width + 2 * pad), np.float32)
+        inside = slice(pad, pad + width)
+        v1, v2, vs, vp = padded[0, inside], padded[1, inside], padded[2, inside], padded[3, inside]
         for tap in range(WINDOW_TAPS):
             source = y + tap - _HALF
             if source < 0 or source >= height:
                 continue
             w = _TAPS[tap]
-            a_row, b_row = img1[source], img2[source]
+            a, b = img1[source], img2[source]
             for i in range(width):
-                a, b = a_row[i], b_row[i]
-                wa, wb = w * a, w * b
-                m1[i] += wa
-                m2[i] += wb
-                m11[i] += wa * a
-                m22[i] += wb * b
-                m12[i] += wa * b
+                v1[i] += w * a[i]
+                v2[i] += w * b[i]
+            for i in range(width):
+                vs[i] += w * (a[i] * a[i] + b[i] * b[i])
+                vp[i] += w * (a[i] * b[i])
+        blurred = np.empty((4, width), np.float32)
+        for quantity in range(4):
+            row, out = padded[quantity], blurred[quantity]
+            for j in range(width):
+                i = np.uintp(j)
+                out[i] = _blur_at(row, i, step)
+        m1, m2, ms, mp = blurred[0], blurred[1], blurred[2], blurred[3]
         total = np.float32(0)
-        for j in range(width):
-            i = np.uintp(j)
-            mu1, mu2 = _blur_row(v1, i, step), _blur_row(v2, i, step)
-            e11, e22, e12 = _blur_row(v11, i, step), _blur_row(v22, i, step), _blur_row(v12, i, step)
-            mu11, mu22, mu12 = mu1 * mu1, mu2 * mu2, mu1 * mu2
-            luminance_top = 2 * mu12 + c1
-            contrast_top = 2 * (e12 - mu12) + c2
-            luminance_bottom = mu11 + mu22 + c1
-            contrast_bottom = (e11 - mu11) + (e22 - mu22) + c2
-            inverse = np.float32(1) / (luminance_bottom * contrast_bottom)
-            value = luminance_top * contrast_top * inverse
-            total += value
-            if want_gradient:
-                # S = A1 A2 / (B1 B2); E11 and E12 enter through A2 and B2, the mean through all four.
-                d_e11[y, i] = -value * luminance_bottom * inverse
-                d_e12[y, i] = 2 * luminance_top * inverse
-                d_mu1[y, i] = 2 * (
-                    mu2 * (contrast_top - luminance_top) * inverse
-                    - value * mu1 * (contrast_bottom - luminance_bottom) * inverse
-                )
+        for i in range(width):
+            a1, a2, b1, b2 = _factors(m1[i], m2[i], ms[i], mp[i])
+            total += a1 * a2 / (b1 * b2)
         row_sums[y] = total
+        if want_gradient:
+            out = d_product[y]
+            for i in range(width):
+                a1, a2, b1, b2 = _factors(m1[i], m2[i], ms[i], mp[i])
+                out[i] = 2 * a1 / (b1 * b2)
+            out = d_square[y]
+            for i in range(width):
+                a1, a2, b1, b2 = _factors(m1[i], m2[i], ms[i], mp[i])
+                inverse = one / (b1 * b2)
+                out[i] = -a1 * a2 * inverse * inverse * b1
+            out = d_mean[y]
+            for i in range(width):
+                a1, a2, b1, b2 = _factors(m1[i], m2[i], ms[i], mp[i])
+                inverse = one / (b1 * b2)
+                out[i] = 2 * inverse * (m2[i] * (a2 - a1) - a1 * a2 * inverse * m1[i] * (b2 - b1))
 
 
 @numba.njit(parallel=True, cache=True, fastmath=_FASTMATH, error_model="numpy")
-def _backward(img1, img2, channels, scale, d_mu1, d_e11, d_e12, gradient):
+def _backward(img1, img2, channels, scale, d_mean, d_square, d_product, gradient):
     """gradient (H, W*C) = scale times the derivative of the summed SSIM by img1.
 
     The blur is symmetric, zero padding included, so its adjoint is the same blur.
@@ -112,26 +126,26 @@ def _backward(img1, img2, channels, scale, d_mu1, d_e11, d_e12, gradient):
     height, width = img1.shape
     step = np.uintp(channels)
     for y in numba.prange(height):
-        pad = 5 * channels
-        v1 = np.zeros(width + 2 * pad, np.float32)
-        v11 = np.zeros(width + 2 * pad, np.float32)
-        v12 = np.zeros(width + 2 * pad, np.float32)
-        m1, m11, m12 = v1[pad : pad + width], v11[pad : pad + width], v12[pad : pad + width]
+        pad = _HALF * channels
+        padded = np.zeros((3, width + 2 * pad), np.float32)
+        inside = slice(pad, pad + width)
+        vm, vs, vp = padded[0, inside], padded[1, inside], padded[2, inside]
         for tap in range(WINDOW_TAPS):
             source = y + tap - _HALF
             if source < 0 or source >= height:
                 continue
             w = _TAPS[tap]
-            s1, s11, s12 = d_mu1[source], d_e11[source], d_e12[source]
+            m, s, p = d_mean[source], d_square[source], d_product[source]
             for i in range(width):
-                m1[i] += w * s1[i]
-                m11[i] += w * s11[i]
-                m12[i] += w * s12[i]
-        a_row, b_row, out = img1[y], img2[y], gradient[y]
+                vm[i] += w * m[i]
+            for i in range(width):
+                vs[i] += w * s[i]
+                vp[i] += w * p[i]
+        a, b, out = img1[y], img2[y], gradient[y]
         for j in range(width):
             i = np.uintp(j)
-            from_mean, from_e11 = _blur_row(v1, i, step), _blur_row(v11, i, step)
-            out[i] = scale * (from_mean + 2 * a_row[i] * from_e11 + b_row[i] * _blur_row(v12, i, step))
+            by_mean, by_square = _blur_at(padded[0], i, step), _blur_at(padded[1], i, step)
+            out[i] = scale * (by_mean + 2 * a[i] * by_square + b[i] * _blur_at(padded[2], i, step))
 
 
 def _rows(picture: torch.Tensor) -> np.ndarray:
@@ -166,8 +180,8 @@ class _FusedSsim(torch.autograd.Function):
 def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
     """Mean structural similarity of two pictures, differentiable by the first.
 
-    An 11 x 11 Gaussian window of sigma 1.5 px, C1 = 0.01^2, C2 = 0.03^2 (colours 0..1), zero padding, the mean
-    over all pixels and channels. float32 throughout.
+    An 11 x 11 Gaussian window of sigma 1.5 px, C1 = 0.01^2, C2 = 0.03^2 (colours 0..1), zero padding, the
+    mean over all pixels and channels. float32 throughout.
 
     Args:
         img1: (H, W, C) float32 on the CPU, 0..1. The gradient goes here.
@@ -199,7 +213,9 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
 
 
 def ssim_torch(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
-    """The same in plain PyTorch: any device and dtype, both pictures differentiable. The referee, and the GPU's.
+    """The same in plain PyTorch: any device and dtype, both pictures differentiable.
+
+    The referee of `fused_ssim`, and what a GPU uses.
 
     Args:
         img1, img2: (H, W, C), 0..1.

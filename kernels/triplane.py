@@ -2,8 +2,8 @@
 
 A point in a box is projected onto the xy, yz and zx planes; on each plane it is looked up in `levels` grids
 of growing resolution, blending the four corners of its cell bilinearly, and everything found is joined. The
-rules of layout and indexing are those of tiny-cuda-nn's grid encoding, so that `triplane_tinycudann` holds the
-same numbers in the same order and gives the same result on a CUDA device:
+rules of layout and indexing are those of tiny-cuda-nn's grid encoding, so that `triplane_tinycudann` holds
+the same numbers in the same order and gives the same result on a CUDA device:
 
 - level l has the scale s_l = base_resolution * growth^l - 1 and a side of r_l = ceil(s_l) + 1 vertices;
 - its table has min(r_l^2 rounded up to a multiple of 8, 2^log2_table_size) entries;
@@ -13,8 +13,8 @@ same numbers in the same order and gives the same result on a CUDA device:
   border, dense levels therefore blend with a vertex of the opposite side: leave a margin in the bounds.
 
 Sources: Müller et al. 2022, arXiv:2201.05989, sec. 3 (grids, hash, initial values); Li et al. 2023,
-arXiv:2307.09323 (ER-NeRF), sec. 3.2 (three planes instead of a volume); the grid encoding of NVlabs/tiny-cuda-nn
-at 6ee3546 (include/tiny-cuda-nn/common_device.h: grid_scale, grid_resolution, grid_index).
+arXiv:2307.09323 (ER-NeRF), sec. 3.2 (three planes instead of a volume); the grid encoding of
+NVlabs/tiny-cuda-nn at 6ee3546 (common_device.h: grid_scale, grid_resolution, grid_index).
 """
 
 from __future__ import annotations
@@ -191,6 +191,10 @@ def _scatter_weights(grad_out, table, entries, grad_weights):
                 grad_weights[g, n, k] = total
 
 
+def _runs_in_numba(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
 class _Blend(torch.autograd.Function):
     """(E, F) table, (G, N, 4) entries and weights -> (N, G*F); numba on the CPU, torch elsewhere."""
 
@@ -198,7 +202,7 @@ class _Blend(torch.autograd.Function):
     def forward(ctx, table: torch.Tensor, entries: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(table, entries, weights)
         groups, count, _ = entries.shape
-        if table.device.type == "cpu":
+        if _runs_in_numba(table):
             out = torch.empty(count, groups * table.shape[1])
             _gather(table.detach().numpy(), entries.numpy(), weights.detach().numpy(), out.numpy())
             return out
@@ -213,7 +217,7 @@ class _Blend(torch.autograd.Function):
         want_table, _, want_weights = ctx.needs_input_grad
         grad_table = torch.zeros_like(table) if want_table else None
         grad_weights = None
-        if table.device.type == "cpu":
+        if _runs_in_numba(table):
             rows = grad_out.contiguous().numpy()
             if grad_table is not None:
                 _scatter(rows, entries.numpy(), weights.detach().numpy(), grad_table.numpy())
