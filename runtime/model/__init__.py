@@ -1,0 +1,1 @@
+"""The trainable avatar: canonical Gaussians, audio encoder, deformation field, torso field. Needs torch."""

@@ -1,0 +1,43 @@
+"""`gstalker train`: dataset in, training run out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train an avatar on a prepared dataset."""
+
+    dataset: Annotated[Path, tyro.conf.Positional]
+    """Folder that `gstalker prepare` wrote."""
+    out: Path
+    """Folder of the run: settings, checkpoints, metrics, previews."""
+    preset: Literal["preview", "full"] = "preview"
+    """preview: minutes on two CPU cores at 256 x 256. full: a CUDA GPU at 512 x 512."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Where to train; the preset's own choice if not given."""
+    seed: int = 0
+    """Seed of everything random."""
+    steps: int | None = None
+    """Steps of both stages together instead of the preset's; the stages keep their proportion."""
+    resume: bool = False
+    """Go on with the run in --out from its newest checkpoint, with the settings it was started with."""
+
+    def run(self) -> None:
+        from gstalker.cli.progress import RichProgress
+        from gstalker.runtime.train.config import PRESETS
+        from gstalker.runtime.train.loop import train
+
+        config = PRESETS[self.preset]
+        config = dataclasses.replace(config, seed=self.seed, device=self.device or config.device)
+        if self.steps is not None:
+            config = config.with_steps(self.steps)
+        with RichProgress() as progress:
+            train(self.dataset, self.out, config, progress, resume=self.resume)
+        print(f"run written to {self.out}")

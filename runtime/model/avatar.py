@@ -1,0 +1,147 @@
+"""The whole avatar: canonical Gaussians, audio encoder, deformation and torso fields, posed before a camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gstalker.kernels.camera import rigid_rotation_quat_wxyz
+from gstalker.runtime.model.audio_encoder import AudioEncoder, AudioEncoderConfig
+from gstalker.runtime.model.canonical import CanonicalGaussians
+from gstalker.runtime.model.deformation import DeformationConfig, DeformationField
+from gstalker.runtime.model.torso import TorsoConfig, TorsoField
+
+
+@dataclass(frozen=True)
+class AvatarConfig:
+    """Sizes of the networks."""
+
+    audio: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
+    deformation: DeformationConfig = field(default_factory=DeformationConfig)
+    torso: TorsoConfig = field(default_factory=TorsoConfig)
+
+
+@dataclass(frozen=True)
+class AvatarSetup:
+    """What the dataset fixes before training: statistics that scale the networks' inputs and outputs.
+
+    Attributes:
+        expression_mean, expression_std: (E,) of the tracked expression weights.
+        mover_bounds_m: (2, 3) corners of the box, head space, that holds the head's movers.
+        pose_mean, pose_std: (6,) of the head pose (rotation vector rad, translation m) in avatar space.
+        torso_rigid_std: (3,) of the torso's tracked motion (m, m, rad).
+        picture_unit_m: (1,) metres that 100 px span at the head's distance.
+        torso_unit_m: (1,) the same at the torso's distance.
+    """
+
+    expression_mean: Tensor
+    expression_std: Tensor
+    mover_bounds_m: Tensor
+    pose_mean: Tensor
+    pose_std: Tensor
+    torso_rigid_std: Tensor
+    picture_unit_m: Tensor
+    torso_unit_m: Tensor
+
+
+class PosedGaussians(NamedTuple):
+    """What a rasterizer takes: N Gaussians in camera space."""
+
+    means: Tensor  # (N, 3) metres
+    quats_wxyz: Tensor  # (N, 4) any length
+    scales: Tensor  # (N, 3) metres
+    opacities: Tensor  # (N,) 0..1
+    colors: Tensor  # (N, 3)
+
+
+class Motion(NamedTuple):
+    """One frame's deltas."""
+
+    head: Tensor | None  # (head movers, 11) or None for the canonical face
+    torso: Tensor | None  # (torso, 3) metres or None for the canonical torso
+
+
+STILL = Motion(None, None)
+
+
+class AvatarModel(nn.Module):
+    """Canonical Gaussians and the networks that move them."""
+
+    def __init__(self, config: AvatarConfig, setup: AvatarSetup, canonical: CanonicalGaussians) -> None:
+        super().__init__()
+        self.config = config
+        self.setup = setup
+        self.canonical = canonical
+        self.audio = AudioEncoder(config.audio)
+        self.deformation = DeformationField(
+            config.deformation,
+            code_size=config.audio.code_size,
+            expression_mean=setup.expression_mean,
+            expression_std=setup.expression_std,
+            bounds_m=(setup.mover_bounds_m[0], setup.mover_bounds_m[1]),
+            picture_unit_m=float(setup.picture_unit_m),
+        )
+        self.torso = TorsoField(
+            config.torso,
+            pose_mean=setup.pose_mean,
+            pose_std=setup.pose_std,
+            rigid_std=setup.torso_rigid_std,
+            picture_unit_m=float(setup.torso_unit_m),
+        )
+
+    def motion(self, audio_code: Tensor, expression: Tensor, head_pose: Tensor) -> Motion:
+        """Deltas of one frame.
+
+        Args:
+            audio_code: (A,)
+            expression: (E,) 0..1.
+            head_pose: (6,) rotation vector (rad) and translation (m) of avatar_from_head.
+        """
+        means = self.canonical.means.detach()
+        return Motion(
+            head=self.deformation(means[self.canonical.head_movers], audio_code, expression),
+            torso=self.torso(means[self.canonical.torso], head_pose),
+        )
+
+    def posed(self, camera_from_head: Tensor, camera_from_torso: Tensor, motion: Motion = STILL) -> PosedGaussians:
+        """All Gaussians in camera space.
+
+        Args:
+            camera_from_head, camera_from_torso: (4, 4) rigid.
+            motion: deltas, or STILL for the canonical shape.
+        """
+        c = self.canonical
+        movers, torso = c.head_movers, c.torso
+        means = c.means
+        quats = functional.normalize(c.quats_wxyz, dim=1)
+        log_scales = c.log_scales
+        logits = c.opacity_logits
+        head_means, torso_means = means[movers], means[torso]
+        if motion.head is not None:
+            d_mean, d_quat, d_log_scale, d_logit = motion.head.split([3, 4, 3, 1], dim=1)
+            head_means = head_means + d_mean
+            quats = torch.cat([quats[movers] + d_quat, quats[movers.stop :]])
+            log_scales = torch.cat([log_scales[movers] + d_log_scale, log_scales[movers.stop :]])
+            logits = torch.cat([logits[movers] + d_logit[:, 0], logits[movers.stop :]])
+        if motion.torso is not None:
+            torso_means = torso_means + motion.torso
+        poses = ((movers, camera_from_head, head_means), (torso, camera_from_torso, torso_means))
+        poses += ((c.head_static, camera_from_head, means[c.head_static]),)
+        return PosedGaussians(
+            means=torch.cat([m @ pose[:3, :3].T + pose[:3, 3] for _, pose, m in poses]),
+            quats_wxyz=torch.cat([quats[rows] @ quat_turn_matrix(pose[:3, :3]).T for rows, pose, _ in poses]),
+            scales=torch.exp(log_scales),
+            opacities=torch.sigmoid(logits),
+            colors=c.colors(),
+        )
+
+
+def quat_turn_matrix(rotation: Tensor) -> Tensor:
+    """(4, 4) matrix L with L @ q_wxyz = the quaternion of `rotation` (3, 3) times q."""
+    w, x, y, z = rigid_rotation_quat_wxyz(rotation.detach().cpu().numpy()).tolist()
+    rows = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
+    return rotation.new_tensor(rows)

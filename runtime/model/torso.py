@@ -1,0 +1,81 @@
+"""The torso field: from head pose to the torso's rigid motion and its small deformations.
+
+GSTalker (arXiv:2404.19040) conditions a torso deformation field on the head pose for a stable torso. The rigid
+part is regressed on the tracked motion; the rest (the neck that follows the head) is learnt from the pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TorsoConfig:
+    """Sizes of the field."""
+
+    frequencies: int = 4  # octaves of the position encoding
+    hidden: int = 32  # width of the per-Gaussian network
+    rigid_hidden: int = 16  # width of the rigid-motion network
+    mean_scale: float = 0.05  # of a picture unit (100 px): size of a position delta of output 1
+
+
+class TorsoField(nn.Module):
+    """Torso motion from head pose."""
+
+    pose_mean: Tensor
+    pose_std: Tensor
+    rigid_std: Tensor
+
+    def __init__(
+        self, config: TorsoConfig, *, pose_mean: Tensor, pose_std: Tensor, rigid_std: Tensor, picture_unit_m: float
+    ) -> None:
+        """Build the field.
+
+        Args:
+            config: sizes.
+            pose_mean, pose_std: (6,) statistics of the head pose (rotation vector rad, translation m).
+            rigid_std: (3,) spread of the tracked torso motion (m, m, rad), the unit of the rigid output.
+            picture_unit_m: metres that 100 px span at the torso's distance.
+        """
+        super().__init__()
+        self.config = config
+        self.picture_unit_m = picture_unit_m
+        self.from_position = nn.Linear(3 + 6 * config.frequencies, config.hidden)
+        self.from_pose = nn.Linear(6, config.hidden, bias=False)
+        self.hidden = nn.Linear(config.hidden, config.hidden)
+        self.out = nn.Linear(config.hidden, 3)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.rigid = nn.Sequential(nn.Linear(6, config.rigid_hidden), nn.Tanh(), nn.Linear(config.rigid_hidden, 3))
+        self.register_buffer("pose_mean", pose_mean.float())
+        self.register_buffer("pose_std", pose_std.float())
+        self.register_buffer("rigid_std", rigid_std.float())
+
+    def normalised_pose(self, head_pose: Tensor) -> Tensor:
+        """(..., 6) pose in units of its own spread."""
+        return (head_pose - self.pose_mean) / self.pose_std
+
+    def spatial(self, means_m: Tensor) -> Tensor:
+        """(M, hidden) share of the canonical position, torso space; baked at export."""
+        position = means_m / self.picture_unit_m
+        octaves = 2.0 ** torch.arange(self.config.frequencies, device=means_m.device)
+        angles = (position[:, None, :] * octaves[:, None]).flatten(1)
+        return self.from_position(torch.cat([position, torch.sin(angles), torch.cos(angles)], dim=1))
+
+    def forward(self, means_m: Tensor, head_pose: Tensor) -> Tensor:
+        """(M, 3) position deltas, metres, torso space.
+
+        Args:
+            means_m: (M, 3) canonical positions, torso space; not differentiated.
+            head_pose: (6,) rotation vector (rad) and translation (m) of avatar_from_head.
+        """
+        hidden = torch.relu(self.spatial(means_m.detach()) + self.from_pose(self.normalised_pose(head_pose)))
+        delta = self.out(torch.relu(self.hidden(hidden)))
+        return delta * (self.config.mean_scale * self.picture_unit_m)
+
+    def rigid_motion(self, head_pose: Tensor) -> Tensor:
+        """(..., 3) dx_m, dy_m, angle_rad in the torso plane, for head poses (..., 6)."""
+        return self.rigid(self.normalised_pose(head_pose)) * self.rigid_std

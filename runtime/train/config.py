@@ -1,0 +1,139 @@
+"""What a training run is told: one frozen dataclass a concern, saved as config.json with the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gstalker.runtime.errors import InputError
+from gstalker.runtime.model.avatar import AvatarConfig
+from gstalker.runtime.train.initialise import InitConfig
+from gstalker.runtime.train.pretrain_audio import PretrainConfig
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses; the values start from TalkingGaussian (arXiv:2404.15264) and were tuned on speech."""
+
+    dssim: float = 0.2  # weight of 1 - SSIM beside L1
+    mouth: float = 4.0  # how much more an L1 error counts in the mouth box
+    eyes: float = 3.0  # likewise in the eye boxes
+    matte: float = 0.05  # L1 between the rendered alpha and the person's matte
+    delta: float = 1e-4  # mean squared output of the deformation field, in its own output units
+    lpips: float = 0.0  # weight of a perceptual loss on a patch, over the last `lpips_share` of stage 2
+    lpips_share: float = 0.2
+    lpips_patch_px: int = 96
+
+
+@dataclass(frozen=True)
+class RateConfig:
+    """Learning rates (Adam). All decay to `final_share` by the end of stage 2."""
+
+    means: float = 1e-3  # of a picture unit (100 px)
+    quats: float = 2e-3
+    log_scales: float = 1e-2
+    opacities: float = 3e-2
+    colors: float = 1e-2
+    canonical_stage2: float = 0.3  # factor on the five above once the field moves them
+    grid: float = 5e-3  # tri-plane
+    networks: float = 2e-3  # field and torso
+    audio: float = 3e-4  # the pretrained encoder
+    final_share: float = 0.03
+
+
+@dataclass(frozen=True)
+class DensityConfig:
+    """Adaptive density control: more Gaussians where the picture still pulls, most where things move."""
+
+    rounds: int = 4  # growth steps, spread evenly over `start_share`..`end_share` of all steps
+    start_share: float = 0.10
+    end_share: float = 0.45
+    growth: float = 0.04  # share of the present Gaussians that one round may add
+    motion_boost: float = 4.0  # how much more a Gaussian that moves much counts than one at rest
+    min_opacity: float = 0.005  # those fainter are replaced
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run."""
+
+    preset: str = "preview"  # the preset that these values started from
+    seed: int = 0
+    device: str = "cpu"  # "cpu" (numba rasterizer) or "cuda" (gsplat)
+    stage1_steps: int = 1000  # coarse static Gaussians
+    stage2_steps: int = 6000  # deformation
+    batch_frames: int = 1  # frames averaged in one step
+    blink_share: float = 0.12  # share of the steps spent on frames with closing eyes
+    open_mouth_share: float = 0.12  # share spent on the frames with the widest mouths
+    preview_every: int = 1000  # steps between two preview strips
+    checkpoint_every: int = 500  # steps between two checkpoints
+    init: InitConfig = field(default_factory=InitConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    avatar: AvatarConfig = field(default_factory=AvatarConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    rates: RateConfig = field(default_factory=RateConfig)
+    density: DensityConfig = field(default_factory=DensityConfig)
+
+    @property
+    def steps(self) -> int:
+        """Steps of both stages."""
+        return self.stage1_steps + self.stage2_steps
+
+    def with_steps(self, steps: int) -> TrainConfig:
+        """The same run in another number of steps, the stages in proportion.
+
+        Raises:
+            InputError: fewer than two steps.
+        """
+        if steps < 2:
+            raise InputError(f"--steps: expected at least 2, one for each stage, got {steps}.")
+        stage1 = max(1, round(steps * self.stage1_steps / self.steps))
+        return dataclasses.replace(self, stage1_steps=stage1, stage2_steps=steps - stage1)
+
+
+PRESETS: dict[str, TrainConfig] = {
+    # Minutes on two CPU cores at 256 x 256.
+    "preview": TrainConfig(),
+    # A GPU at 512 x 512. Steps and counts follow TalkingGaussian's schedule at one frame a step.
+    "full": TrainConfig(
+        preset="full",
+        device="cuda",
+        stage1_steps=3000,
+        stage2_steps=40_000,
+        preview_every=2500,
+        checkpoint_every=2500,
+        init=InitConfig(head_count=30_000, torso_count=12_000),
+        pretrain=PretrainConfig(steps=3000),
+        losses=LossConfig(lpips=0.2),
+        density=DensityConfig(rounds=12, growth=0.06),
+    ),
+}
+
+T = TypeVar("T")
+
+
+def config_from_json(kind: type[T], fields: dict[str, Any], where: str) -> T:
+    """Rebuild a frozen dataclass, with nested ones, from the dict that `dataclasses.asdict` gave.
+
+    Raises:
+        InputError: fields are missing or unknown.
+    """
+    hints = typing.get_type_hints(kind)
+    names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if set(fields) != names:
+        raise InputError(
+            f"{where}: expected the settings {sorted(names)}, got {sorted(fields)}. "
+            "The run was written by another version of gstalker: train again."
+        )
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        hint = hints[name]
+        if dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
+            value = config_from_json(typing.cast(type, hint), value, f"{where}.{name}")
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[name] = value
+    return kind(**values)

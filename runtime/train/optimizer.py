@@ -1,0 +1,121 @@
+"""Adam over named parameters, with the rates of each stage and state that survives density control and resume."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gstalker.runtime.model.avatar import AvatarModel
+from gstalker.runtime.train.config import TrainConfig
+
+CANONICAL_PREFIX = "canonical."
+BETAS = (0.9, 0.99)
+EPSILON = 1e-15  # Kerbl et al. 2023: position gradients are tiny, Adam's usual epsilon would hold them still
+
+
+class NonFiniteGradient(RuntimeError):
+    """Gradients stayed non-finite for too long to go on."""
+
+
+def base_rate(name: str, config: TrainConfig, picture_unit_m: float) -> float:
+    """Learning rate of a parameter before stage and decay."""
+    rates = config.rates
+    by_canonical = {
+        "canonical.means": rates.means * picture_unit_m,
+        "canonical.quats_wxyz": rates.quats,
+        "canonical.log_scales": rates.log_scales,
+        "canonical.opacity_logits": rates.opacities,
+        "canonical.sh_coeffs": rates.colors,
+    }
+    if name in by_canonical:
+        return by_canonical[name]
+    if name.startswith("deformation.grid."):
+        return rates.grid
+    if name.startswith("audio."):
+        return rates.audio
+    return rates.networks
+
+
+def stage_factor(name: str, step: int, config: TrainConfig) -> float:
+    """What the rate is multiplied by at a step: zero for networks in stage 1, a decay in stage 2."""
+    canonical = name.startswith(CANONICAL_PREFIX)
+    if step < config.stage1_steps:
+        return 1.0 if canonical else 0.0
+    progress = (step - config.stage1_steps) / max(config.stage2_steps - 1, 1)
+    low = config.rates.final_share
+    decay = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return decay * (config.rates.canonical_stage2 if canonical else 1.0)
+
+
+class NamedAdam:
+    """torch's Adam with one group a parameter, addressed by the parameter's name."""
+
+    def __init__(self, model: AvatarModel, config: TrainConfig) -> None:
+        self._model = model
+        self._config = config
+        self._unit_m = float(model.setup.picture_unit_m)
+        self._adam = self._build()
+
+    def _trained(self) -> dict[str, nn.Parameter]:
+        # The rigid torso motion is regressed before the loop and stays as it is.
+        return {n: p for n, p in self._model.named_parameters() if not n.startswith("torso.rigid.")}
+
+    def _build(self) -> torch.optim.Adam:
+        groups = [
+            {"params": [p], "name": n, "lr": base_rate(n, self._config, self._unit_m)}
+            for n, p in self._trained().items()
+        ]
+        return torch.optim.Adam(groups, betas=BETAS, eps=EPSILON, fused=True)
+
+    def step(self, step: int) -> str | None:
+        """Update all parameters that have a gradient, with the rates of `step`.
+
+        Returns:
+            None, or the name of the first parameter whose gradient is not finite; then nothing was changed.
+        """
+        with_grad = {n: p for n, p in self._trained().items() if p.grad is not None}
+        norms = torch.stack(torch._foreach_norm([p.grad for p in with_grad.values()]))  # type: ignore[arg-type]
+        if not bool(torch.isfinite(norms).all()):
+            bad = int(torch.nonzero(~torch.isfinite(norms))[0])
+            self._adam.zero_grad(set_to_none=True)
+            return list(with_grad)[bad]
+        for group in self._adam.param_groups:
+            name = group["name"]
+            group["lr"] = base_rate(name, self._config, self._unit_m) * stage_factor(name, step, self._config)
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+        return None
+
+    def remap_canonical(self, origin: Tensor) -> None:
+        """After density control: new row i takes the moments of old row origin[i], or zeros where it is -1."""
+        old = {group["name"]: self._adam.state.get(group["params"][0], {}) for group in self._adam.param_groups}
+        self._adam = self._build()
+        fresh = origin < 0
+        for name, parameter in self._trained().items():
+            state = old.get(name)
+            if not state:
+                continue
+            moved = dict(state)
+            if name.startswith(CANONICAL_PREFIX):
+                for key in ("exp_avg", "exp_avg_sq"):
+                    rows = state[key][origin.clamp(min=0)].clone()
+                    rows[fresh] = 0
+                    moved[key] = rows
+            self._adam.state[parameter] = moved
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """All moments and counts, by parameter name."""
+        tensors = {}
+        for group in self._adam.param_groups:
+            for key, value in self._adam.state.get(group["params"][0], {}).items():
+                tensors[f"{group['name']}/{key}"] = value
+        return tensors
+
+    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `state_tensors` gave."""
+        by_name = self._trained()
+        for path, value in tensors.items():
+            name, key = path.rsplit("/", 1)
+            self._adam.state[by_name[name]][key] = value.clone()

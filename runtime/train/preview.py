@@ -1,0 +1,42 @@
+"""A strip of held-out frames during training: real above rendered above difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gstalker.runtime.dataset import Dataset
+from gstalker.runtime.train.render import ClipRenderer
+
+if TYPE_CHECKING:
+    from gstalker.runtime.train.loop import Trainer
+
+COLUMNS = 6
+
+
+def write_preview(trainer: Trainer, dataset: Dataset, path: Path) -> np.ndarray:
+    """Draw frames spread over a held-out clip (a training clip where there is none), save and return the strip.
+
+    Returns:
+        (3 H, COLUMNS W, 3) uint8.
+    """
+    entries = dataset.clips("test") or dataset.clips("train")
+    clip = dataset.load(entries[0].name)
+    indices = np.linspace(0, clip.entry.frame_count - 1, COLUMNS).astype(int)
+    with torch.no_grad():
+        renderer = ClipRenderer(trainer.model, dataset, trainer.config.device)
+        drawn = list(renderer.pictures(clip, indices.tolist()))
+    columns = []
+    for index, picture in zip(indices, drawn, strict=True):
+        real = clip.rgb[index]
+        shown = np.clip(np.round(picture * 255), 0, 255).astype(np.uint8)
+        difference = np.abs(shown.astype(int) - real.astype(int)) * 4
+        columns.append(np.concatenate([real, shown, np.clip(difference, 0, 255).astype(np.uint8)]))
+    strip = np.concatenate(columns, axis=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(strip).save(path)
+    return strip

@@ -1,0 +1,98 @@
+"""Draw a clip's frames with a trained (or training) model: tracked poses in, pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gstalker.kernels.camera import intrinsics, rigid_inverse
+from gstalker.kernels.differentiable import rasterize
+from gstalker.runtime import audio, landmarks
+from gstalker.runtime.dataset import Clip, Dataset
+from gstalker.runtime.model.avatar import STILL, AvatarModel
+from gstalker.runtime.train.frames import AvatarSpace, avatar_space, head_pose_vector, torso_camera_poses
+
+
+@dataclass(frozen=True)
+class Driving:
+    """What drives a rendering; by default everything is as the full avatar has it.
+
+    Attributes:
+        still: draw the canonical shape, no deltas at all.
+        torso_from_field: place the torso where the torso field says, not where it was tracked.
+    """
+
+    still: bool = False
+    torso_from_field: bool = False
+
+
+class ClipRenderer:
+    """Renders frames of dataset clips over the clip's own backdrop."""
+
+    def __init__(
+        self, model: AvatarModel, dataset: Dataset, device: str = "cpu", driving: Driving | None = None
+    ) -> None:
+        self._model = model
+        self._dataset = dataset
+        self._backend = "cuda" if device == "cuda" else "cpu"
+        self._driving = driving or Driving()
+        self._space = avatar_space(dataset)
+
+    def audio_codes(self, samples: np.ndarray, frame_count: int) -> Tensor:
+        """(T, A) codes of 16 kHz speech."""
+        encoder = self._model.config.audio
+        windows = audio.mel_windows(
+            audio.log_mel(samples), frame_count, encoder.left_mel_frames, encoder.right_mel_frames
+        )
+        return self._model.audio(torch.from_numpy(np.ascontiguousarray(windows, np.float32)))[:, 0]
+
+    def pictures(self, clip: Clip, frame_indices: Sequence[int], codes: Tensor | None = None) -> Iterator[np.ndarray]:
+        """Draw frames.
+
+        Args:
+            clip: gives poses, expression, sound and backdrop.
+            frame_indices: which frames.
+            codes: (T, A) to use instead of those of the clip's own sound.
+
+        Yields:
+            (H, W, 3) float32 0..1.
+        """
+        m = self._dataset.manifest
+        K = torch.from_numpy(intrinsics(m.focal_px, m.size_px, m.size_px)).float()
+        if codes is None:
+            codes = self.audio_codes(clip.samples, clip.entry.frame_count)
+        columns = [m.blendshape_names.index(n) for n in landmarks.EXPRESSION_BLENDSHAPES]
+        poses = clip.tracks.camera_from_head.astype(np.float64)
+        head_pose = torch.from_numpy(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses)).float()
+        torso_pose = torso_camera_poses(m, clip.tracks.torso_motion)
+        if self._driving.torso_from_field:
+            torso_pose = field_torso_poses(self._model, head_pose, self._space)
+        plate = torch.from_numpy(clip.plate.copy()).float() / 255.0
+        for t in frame_indices:
+            expression = torch.from_numpy(clip.tracks.blendshapes[t, columns])
+            motion = STILL if self._driving.still else self._model.motion(codes[t], expression, head_pose[t])
+            posed = self._model.posed(
+                torch.from_numpy(poses[t]).float(), torch.from_numpy(torso_pose[t]).float(), motion
+            )
+            rgb, _ = rasterize(
+                *posed, viewmat=torch.eye(4), K=K, width_px=m.size_px, height_px=m.size_px, background=plate,
+                backend=self._backend,
+            )  # fmt: skip
+            yield rgb.clamp(0, 1).cpu().numpy()
+
+
+def field_torso_poses(model: AvatarModel, head_pose: Tensor, space: AvatarSpace) -> np.ndarray:
+    """(T, 4, 4) camera_from_torso that the torso field gives for head poses (T, 6)."""
+    rigid = model.torso.rigid_motion(head_pose).detach().numpy().astype(np.float64)
+    avatar_from_torso = np.zeros((len(rigid), 4, 4))
+    cos, sin = np.cos(rigid[:, 2]), np.sin(rigid[:, 2])
+    avatar_from_torso[:, 0, 0], avatar_from_torso[:, 0, 1] = cos, -sin
+    avatar_from_torso[:, 1, 0], avatar_from_torso[:, 1, 1] = sin, cos
+    avatar_from_torso[:, 2, 2] = avatar_from_torso[:, 3, 3] = 1
+    avatar_from_torso[:, :3, 3] = space.torso_origin_avatar_m
+    avatar_from_torso[:, :2, 3] += rigid[:, :2]
+    return space.camera_from_avatar @ avatar_from_torso
