@@ -168,7 +168,9 @@ class _FusedSsim(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx, grad_output: torch.Tensor
+    ) -> tuple[torch.Tensor, None]:
         img1, img2 = ctx.saved_tensors
         a, b, maps = _rows(img1), _rows(img2), ctx.maps
         gradient = np.empty_like(a)
@@ -204,9 +206,7 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
     if img1.dtype != torch.float32 or img2.dtype != torch.float32:
         raise ValueError(f"fused_ssim: expected float32 pictures, got {img1.dtype} and {img2.dtype}.")
     if img1.device.type != "cpu" or img2.device.type != "cpu":
-        raise ValueError(
-            f"fused_ssim: expected CPU tensors, got {img1.device} and {img2.device}; use ssim_torch."
-        )
+        raise ValueError(f"fused_ssim: expected CPU tensors, got {img1.device} and {img2.device}; use ssim_torch.")
     if img2.requires_grad and torch.is_grad_enabled():
         raise ValueError("fused_ssim: img2 is treated as constant, but it requires a gradient; detach it.")
     return _FusedSsim.apply(img1, img2)

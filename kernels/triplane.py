@@ -72,9 +72,7 @@ class TriPlaneConfig:
                 f"got {self.base_resolution} and {self.finest_resolution}."
             )
         if not 3 <= self.log2_table_size <= 24:
-            raise ValueError(
-                f"TriPlaneConfig: expected log2_table_size in 3..24, got {self.log2_table_size}."
-            )
+            raise ValueError(f"TriPlaneConfig: expected log2_table_size in 3..24, got {self.log2_table_size}.")
         low, high = np.asarray(self.bounds_min_m, float), np.asarray(self.bounds_max_m, float)
         shapes_fit = low.shape == high.shape == (3,)
         if not shapes_fit or not (np.isfinite(high - low).all() and (low < high).all()):
@@ -211,7 +209,9 @@ class _Blend(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_out: torch.Tensor) -> tuple[torch.Tensor | None, None, torch.Tensor | None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx, grad_out: torch.Tensor
+    ) -> tuple[torch.Tensor | None, None, torch.Tensor | None]:
         table, entries, weights = ctx.saved_tensors
         groups, count, _ = entries.shape
         want_table, _, want_weights = ctx.needs_input_grad

@@ -86,7 +86,7 @@ class TinyCudaNNTriPlane(torch.nn.Module):
         made = cls(grid.config)
         with torch.no_grad():
             for encoding, table in zip(made.planes, grid.tables, strict=True):
-                encoding.params.copy_(table.reshape(-1))
+                encoding.get_parameter("params").copy_(table.reshape(-1))
         return made
 
     def to_portable(self) -> TriPlane:
@@ -94,7 +94,7 @@ class TinyCudaNNTriPlane(torch.nn.Module):
         grid = TriPlane(self.config)
         with torch.no_grad():
             for encoding, table in zip(self.planes, grid.tables, strict=True):
-                table.copy_(encoding.params.reshape(table.shape))
+                table.copy_(encoding.get_parameter("params").reshape(table.shape))
         return grid
 
     def forward(self, points_m: torch.Tensor) -> torch.Tensor:

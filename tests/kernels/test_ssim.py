@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
+pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
-from gstalker.kernels.ssim import fused_ssim, ssim_torch  # noqa: E402
+import torch
+
+from gstalker.kernels.ssim import fused_ssim, ssim_torch
 
 
 def _pictures(shape: tuple[int, int, int], seed: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
