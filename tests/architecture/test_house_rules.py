@@ -65,9 +65,7 @@ def test_no_file_has_grown_into_a_drawer():
     lengths = {m.shown: len(m.path.read_text(encoding="utf-8").splitlines()) for m in modules().values()}
     for shown, lines in lengths.items():
         if lines > WARN_LINES:
-            warnings.warn(
-                f"{shown} has {lines} lines: one idea a file, about {WARN_LINES} lines", stacklevel=1
-            )
+            warnings.warn(f"{shown} has {lines} lines: one idea a file, about {WARN_LINES} lines", stacklevel=1)
     too_long = [f"{shown}: {lines}" for shown, lines in lengths.items() if lines > MAX_LINES]
     assert not too_long, f"files over {MAX_LINES} lines: {too_long}"
 
@@ -75,9 +73,7 @@ def test_no_file_has_grown_into_a_drawer():
 def test_nothing_names_one_machine_or_a_registry():
     found = []
     for path in project_files():
-        for number, line in enumerate(
-            path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
-        ):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             for text, what in FORBIDDEN_TEXT:
                 if text in line:
                     found.append(f"{path.relative_to(REPO)}:{number}: {text!r} is {what}")
@@ -102,9 +98,7 @@ def unsafe_calls(module: Module) -> list[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            found += [
-                f"{node.lineno}: imports {n}" for n in names if n in ("pickle", "dill", "joblib", "shelve")
-            ]
+            found += [f"{node.lineno}: imports {n}" for n in names if n in ("pickle", "dill", "joblib", "shelve")]
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             found.append(f"{node.lineno}: bare except")
         if not isinstance(node, ast.Call):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import pytest
+from helpers.without_extras import EXTRAS, run_without
 
 from gstalker.cli import main as cli
 from gstalker.runtime.errors import InputError
@@ -97,8 +98,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "missing_torch",
             2,
-            "gstalker probe: torch is not installed, and this command needs it: "
-            "pip install 'gstalker[train]'.\n",
+            "gstalker probe: torch is not installed, and this command needs it: pip install 'gstalker[train]'.\n",
         ),
         (
             "missing_own_module",
@@ -116,9 +116,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("probe")
-def test_every_failure_is_one_line_and_a_code(
-    what: str, code: int, line: str, capsys: pytest.CaptureFixture[str]
-):
+def test_every_failure_is_one_line_and_a_code(what: str, code: int, line: str, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["probe", "--what", what]) == code
     out, err = capsys.readouterr()
     assert err == line
@@ -127,9 +125,7 @@ def test_every_failure_is_one_line_and_a_code(
 
 @pytest.mark.parametrize("words", [["--debug", "probe"], ["probe", "--debug"]])
 @pytest.mark.usefixtures("probe")
-def test_debug_anywhere_shows_the_traceback_and_keeps_the_code(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-):
+def test_debug_anywhere_shows_the_traceback_and_keeps_the_code(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert cli.main([*words, "--what", "bad_input"]) == 2
     err = capsys.readouterr().err
     assert "Traceback (most recent call last)" in err
@@ -178,13 +174,10 @@ def test_the_overview_imports_no_command_and_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
-def test_the_help_of_every_command_shows_defaults_and_needs_no_torch(name: str):
-    """--help must answer on a base install, so a command's module imports torch only when it runs."""
-    script = (
-        "import sys; sys.modules['torch'] = None; from gstalker.cli.main import main; "
-        f"sys.exit(main([{name!r}, '--help']))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+def test_the_help_of_every_command_shows_defaults_and_needs_no_extra(name: str):
+    """--help must answer on a base install, so a command imports what its extra brings only when it runs."""
+    script = f"from gstalker.cli.main import main; sys.exit(main([{name!r}, '--help']))"
+    done = run_without(EXTRAS, script)
     assert done.returncode == 0, done.stderr
     assert f"gstalker {name}" in done.stdout
     assert "default" in done.stdout or name in ("doctor", "demo"), done.stdout
