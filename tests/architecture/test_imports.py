@@ -62,7 +62,31 @@ ONLY_IN = {
 }
 
 # The base install serves, views, records and validates with these.
-WITHOUT_
+WITHOUT_EXTRAS = (
+    "kernels.camera",
+    "kernels.cpu",
+    "kernels.frame",
+    "kernels.gaussians",
+    "kernels.quantise",
+    "kernels.reference",
+    "kernels.sh",
+    "runtime.audio",
+    "runtime.bundle",
+    "runtime.dataset",
+    "runtime.doctor",
+    "runtime.errors",
+    "runtime.infer",
+    "runtime.metrics",
+    "runtime.render_video",
+    "runtime.session",
+    "runtime.validate",
+    "cli.main",
+    "cli.doctor",
+    "cli.record",
+    "cli.render",
+    "cli.serve",
+    "cli.validate",
+)
 
 
 def within(name: str, allowed: tuple[str, ...]) -> bool:
