@@ -1,8 +1,13 @@
-"""Poses shared by training, evaluation and inference: the torso's rigid motion in the picture plane."""
+"""Poses shared by training, evaluation and export: avatar space, head pose as numbers, the torso's rigid motion."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.spatial.transform import Rotation
+
+from gstalker.runtime.dataset import Dataset, DatasetManifest
 
 
 def camera_from_torso(
@@ -33,3 +38,36 @@ def camera_from_torso(
     pose[..., 1, 3] = (pivot_px[1] - size_px / 2 + motion[..., 1]) * metres_per_px
     pose[..., 2, 3] = depth_m
     return pose
+
+
+def torso_camera_poses(manifest: DatasetManifest, torso_motion: np.ndarray) -> np.ndarray:
+    """(T, 4, 4) float64 camera_from_torso of tracked motion (T, 3)."""
+    return camera_from_torso(
+        torso_motion, manifest.torso_pivot_px, manifest.torso_depth_m, manifest.focal_px, manifest.size_px
+    )
+
+
+@dataclass(frozen=True)
+class AvatarSpace:
+    """Where avatar space lies: a fixed translation in front of the camera (docs/conventions.md)."""
+
+    camera_from_avatar: np.ndarray  # (4, 4) float64
+    torso_origin_avatar_m: np.ndarray  # (3,) the torso's place at the reference frame
+
+
+def avatar_space(dataset: Dataset) -> AvatarSpace:
+    """Put the origin at the mean head position over the training clips."""
+    places = [dataset.tracks(c.name).camera_from_head[:, :3, 3] for c in dataset.clips("train")]
+    camera_from_avatar = np.eye(4)
+    camera_from_avatar[:3, 3] = np.concatenate(places).mean(axis=0)
+    m = dataset.manifest
+    still = camera_from_torso(np.zeros(3), m.torso_pivot_px, m.torso_depth_m, m.focal_px, m.size_px)
+    return AvatarSpace(camera_from_avatar, still[:3, 3] - camera_from_avatar[:3, 3])
+
+
+def head_pose_vector(avatar_from_head: np.ndarray) -> np.ndarray:
+    """(..., 4, 4) -> (..., 6) rotation vector (rad) and translation (m)."""
+    flat = np.asarray(avatar_from_head, np.float64).reshape(-1, 4, 4)
+    turns = Rotation.from_matrix(flat[:, :3, :3]).as_rotvec()
+    vectors = np.concatenate([turns, flat[:, :3, 3]], axis=1)
+    return vectors.reshape(*np.shape(avatar_from_head)[:-2], 6)

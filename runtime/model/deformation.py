@@ -38,6 +38,10 @@ DELTA_COLUMNS = 11  # d_mean 3, d_quat 4, d_log_scale 3, d_opacity_logit 1
 class DeformationField(nn.Module):
     """Deltas of the head's movers for one frame."""
 
+    expression_mean: Tensor
+    expression_std: Tensor
+    output_scale: Tensor
+
     def __init__(
         self,
         config: DeformationConfig,

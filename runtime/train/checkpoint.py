@@ -1,56 +1,21 @@
-"""Checkpoints and finished runs on disk: safetensors for arrays, JSON for settings, nothing else.
-
-RUN/
-  config.json                    settings and what the dataset fixed
-  checkpoints/step_000500.safetensors
-  metrics.jsonl, tensorboard/, previews/
-"""
+"""Checkpoints of a run, written atomically: safetensors for arrays, JSON for settings, nothing else."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gstalker.runtime.errors import InputError
 from gstalker.runtime.model.avatar import AvatarModel, AvatarSetup
-from gstalker.runtime.model.canonical import CanonicalGaussians
-from gstalker.runtime.train.config import TrainConfig, config_from_json
-from gstalker.runtime.train.frames import AvatarSpace
+from gstalker.runtime.model.settings import config_from_json
+from gstalker.runtime.model.trained_run import RUN_FORMAT_VERSION, RunFacts, read_run_json
+from gstalker.runtime.train.config import TrainConfig
 
-RUN_FORMAT_VERSION = 1
 KEPT_CHECKPOINTS = 2
-_NAME = re.compile(r"step_(\d{6})\.safetensors")
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What a run keeps of its dataset, so that it can be exported without it.
-
-    Attributes:
-        dataset: folder of the dataset, absolute.
-        size_px, focal_px: its camera.
-        camera_from_avatar: (4, 4) where avatar space lies.
-        torso_origin_avatar_m: (3,)
-    """
-
-    dataset: str
-    size_px: int
-    focal_px: float
-    camera_from_avatar: tuple[tuple[float, ...], ...]
-    torso_origin_avatar_m: tuple[float, ...]
-
-    @property
-    def space(self) -> AvatarSpace:
-        return AvatarSpace(np.array(self.camera_from_avatar), np.array(self.torso_origin_avatar_m))
 
 
 def write_run_config(run: Path, config: TrainConfig, facts: RunFacts) -> None:
@@ -63,26 +28,14 @@ def write_run_config(run: Path, config: TrainConfig, facts: RunFacts) -> None:
     (run / "config.json").write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
 
 
-def read_run_config(run: Path) -> tuple[TrainConfig, RunFacts]:
-    """Read `config.json`.
+def read_train_config(run: Path) -> TrainConfig:
+    """The settings a run was started with.
 
     Raises:
         InputError: no run there, or one of another version.
     """
-    path = Path(run) / "config.json"
-    if not path.is_file():
-        raise InputError(f"{run}: expected a training run with config.json, found none. Run `gstalker train` first.")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        version = fields["format_version"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected the JSON of a run, got something else ({error}).") from error
-    if version != RUN_FORMAT_VERSION:
-        raise InputError(f"{path}: expected run format {RUN_FORMAT_VERSION}, got {version}. Train again.")
-    facts = fields["facts"]
-    facts["camera_from_avatar"] = tuple(tuple(row) for row in facts["camera_from_avatar"])
-    facts["torso_origin_avatar_m"] = tuple(facts["torso_origin_avatar_m"])
-    return config_from_json(TrainConfig, fields["train"], str(path)), RunFacts(**facts)
+    settings, _ = read_run_json(run)
+    return config_from_json(TrainConfig, settings, str(Path(run) / "config.json"))
 
 
 def save_checkpoint(run: Path, step: int, model: AvatarModel, extra: dict[str, Tensor]) -> Path:
@@ -106,72 +59,3 @@ def save_checkpoint(run: Path, step: int, model: AvatarModel, extra: dict[str, T
     for old in sorted(folder.glob("step_*.safetensors"))[:-KEPT_CHECKPOINTS]:
         old.unlink()
     return path
-
-
-def newest_checkpoint(run: Path) -> Path | None:
-    """The complete checkpoint with the most steps; one that was being written when the run died does not count."""
-    found = [p for p in (Path(run) / "checkpoints").glob("step_*.safetensors") if _NAME.fullmatch(p.name)]
-    return max(found, default=None)
-
-
-def read_checkpoint(path: Path) -> tuple[int, dict[str, Tensor]]:
-    """Steps done, and all tensors.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            step = int(file.metadata()["step"])
-            return step, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, OSError) as error:
-        raise InputError(
-            f"{path}: expected a complete checkpoint, could not read it ({error}). "
-            "Delete this file: training goes on from the one before."
-        ) from error
-
-
-def rebuild_model(config: TrainConfig, tensors: dict[str, Tensor]) -> AvatarModel:
-    """The model of a checkpoint.
-
-    Raises:
-        InputError: tensors are missing, left over or of other sizes than the settings say.
-    """
-    state = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
-    try:
-        setup = AvatarSetup(**{f.name: tensors[f"setup/{f.name}"] for f in dataclasses.fields(AvatarSetup)})
-        values = {name: state[f"canonical.{name}"] for name in CanonicalGaussians.PARAMETERS}
-        low, high = state["canonical.log_scale_bounds"].tolist()
-        canonical = CanonicalGaussians(values, state["canonical.kinds"], (low, high))
-        model = AvatarModel(config.avatar, setup, canonical)
-        model.load_state_dict(state)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"checkpoint: its arrays do not fit the run's config.json ({error}). Train again.") from error
-    return model
-
-
-@dataclass(frozen=True)
-class TrainedAvatar:
-    """A run read back: the model, how it was trained, and what it kept of its dataset."""
-
-    run: Path
-    step: int
-    config: TrainConfig
-    facts: RunFacts
-    model: AvatarModel
-
-
-def load_run(run: Path) -> TrainedAvatar:
-    """Read a run's newest checkpoint for evaluation or export.
-
-    Raises:
-        InputError: no run, no checkpoint, another version or damaged files.
-    """
-    run = Path(run)
-    config, facts = read_run_config(run)
-    path = newest_checkpoint(run)
-    if path is None:
-        raise InputError(f"{run}: expected a checkpoint in {run / 'checkpoints'}, found none. Train it first.")
-    step, tensors = read_checkpoint(path)
-    model = rebuild_model(config, tensors).eval()
-    return TrainedAvatar(run, step, config, facts, model)

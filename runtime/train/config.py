@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.model.avatar import AvatarConfig
@@ -111,29 +108,3 @@ PRESETS: dict[str, TrainConfig] = {
         density=DensityConfig(rounds=12, growth=0.06),
     ),
 }
-
-T = TypeVar("T")
-
-
-def config_from_json(kind: type[T], fields: dict[str, Any], where: str) -> T:
-    """Rebuild a frozen dataclass, with nested ones, from the dict that `dataclasses.asdict` gave.
-
-    Raises:
-        InputError: fields are missing or unknown.
-    """
-    hints = typing.get_type_hints(kind)
-    names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if set(fields) != names:
-        raise InputError(
-            f"{where}: expected the settings {sorted(names)}, got {sorted(fields)}. "
-            "The run was written by another version of gstalker: train again."
-        )
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        hint = hints[name]
-        if dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
-            value = config_from_json(typing.cast(type, hint), value, f"{where}.{name}")
-        elif isinstance(value, list):
-            value = tuple(value)
-        values[name] = value
-    return kind(**values)

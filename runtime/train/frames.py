@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from gstalker.kernels.camera import rigid_inverse
 from gstalker.runtime import audio, landmarks, regions
-from gstalker.runtime.dataset import Clip, Dataset, DatasetManifest
+from gstalker.runtime.dataset import Clip, Dataset
 from gstalker.runtime.model.audio_encoder import AudioEncoderConfig
-from gstalker.runtime.poses import camera_from_torso
+from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
 
 
 @dataclass(frozen=True)
@@ -48,32 +47,6 @@ class FrameTracks:
     mel_windows: np.ndarray
 
 
-@dataclass(frozen=True)
-class AvatarSpace:
-    """Where avatar space lies: a fixed translation in front of the camera (docs/conventions.md)."""
-
-    camera_from_avatar: np.ndarray  # (4, 4) float64
-    torso_origin_avatar_m: np.ndarray  # (3,) the torso's place at the reference frame
-
-
-def avatar_space(dataset: Dataset) -> AvatarSpace:
-    """Put the origin at the mean head position over the training clips."""
-    places = [dataset.tracks(c.name).camera_from_head[:, :3, 3] for c in dataset.clips("train")]
-    camera_from_avatar = np.eye(4)
-    camera_from_avatar[:3, 3] = np.concatenate(places).mean(axis=0)
-    m = dataset.manifest
-    still = camera_from_torso(np.zeros(3), m.torso_pivot_px, m.torso_depth_m, m.focal_px, m.size_px)
-    return AvatarSpace(camera_from_avatar, still[:3, 3] - camera_from_avatar[:3, 3])
-
-
-def head_pose_vector(avatar_from_head: np.ndarray) -> np.ndarray:
-    """(..., 4, 4) -> (..., 6) rotation vector (rad) and translation (m)."""
-    flat = np.asarray(avatar_from_head, np.float64).reshape(-1, 4, 4)
-    turns = Rotation.from_matrix(flat[:, :3, :3]).as_rotvec()
-    vectors = np.concatenate([turns, flat[:, :3, 3]], axis=1)
-    return vectors.reshape(*np.shape(avatar_from_head)[:-2], 6)
-
-
 def frame_tracks(dataset: Dataset, names: list[str], space: AvatarSpace, encoder: AudioEncoderConfig) -> FrameTracks:
     """Read tracks and sound of the named clips; windows of sound never cross from one clip into another."""
     manifest = dataset.manifest
@@ -101,13 +74,6 @@ def frame_tracks(dataset: Dataset, names: list[str], space: AvatarSpace, encoder
         parts["confidence"].append(tracks.pose_confidence)
         parts["mel_windows"].append(windows.astype(np.float32))
     return FrameTracks(**{name: np.concatenate(blocks) for name, blocks in parts.items()})
-
-
-def torso_camera_poses(manifest: DatasetManifest, torso_motion: np.ndarray) -> np.ndarray:
-    """(T, 4, 4) float64 camera_from_torso of tracked motion (T, 3)."""
-    return camera_from_torso(
-        torso_motion, manifest.torso_pivot_px, manifest.torso_depth_m, manifest.focal_px, manifest.size_px
-    )
 
 
 class PictureStore:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import gaussian_filter, sobel
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from gstalker.kernels.camera import rigid_inverse
@@ -217,10 +217,7 @@ def sample_pixels(view: ReferenceView, mask: np.ndarray, count: int, rng: np.ran
     rows, columns = centres[:, 1].astype(int), centres[:, 0].astype(int)
     colors = view.rgb[rows, columns].astype(np.float64) / 255.0
     neighbours = min(4, max(count, 1))
-    if count > 1:
-        distance = cKDTree(centres).query(centres, k=neighbours)[0][:, 1:].mean(axis=1)
-    else:
-        distance = np.ones(count)
+    distance = KDTree(centres).query(centres, k=neighbours)[0][:, 1:].mean(axis=1) if count > 1 else np.ones(count)
     return SampledPixels(centres, colors, np.clip(0.75 * distance, 0.4, 3.0))
 
 
@@ -245,7 +242,7 @@ def head_depth(
     depth = LinearNDInterpolator(pixels, in_camera[:, 2])(centres_px)
     outside = np.isnan(depth)
     if outside.any():
-        distance_px, nearest = cKDTree(pixels).query(centres_px[outside])
+        distance_px, nearest = KDTree(pixels).query(centres_px[outside])
         depth[outside] = in_camera[nearest, 2] * (1 + SKULL_SLOPE * distance_px / focal_px)
     return depth
 

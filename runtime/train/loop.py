@@ -17,7 +17,9 @@ from gstalker.kernels.camera import intrinsics
 from gstalker.kernels.differentiable import rasterize
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.model import trained_run
 from gstalker.runtime.model.avatar import STILL, AvatarModel, Motion
+from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.train import checkpoint, density, frames, setup
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights
@@ -196,17 +198,17 @@ def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progre
         raise InputError(f"{dataset_folder}: expected at least one training clip, found none. Prepare it again.")
     restored = None
     if resume:
-        config, _ = checkpoint.read_run_config(run)
-        newest = checkpoint.newest_checkpoint(run)
+        config = checkpoint.read_train_config(run)
+        newest = trained_run.newest_checkpoint(run)
         if newest is None:
             raise InputError(f"{run}: expected a checkpoint to resume from, found none. Train without --resume.")
-        restored = checkpoint.read_checkpoint(newest)
+        restored = trained_run.read_checkpoint(newest)
     elif (run / "config.json").exists():
         raise InputError(f"{run}: holds a run already. Give another --out, or --resume to go on with it.")
-    space = frames.avatar_space(dataset)
+    space = avatar_space(dataset)
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
-        facts = checkpoint.RunFacts(
+        facts = trained_run.RunFacts(
             dataset=str(Path(dataset_folder).resolve()),
             size_px=dataset.manifest.size_px,
             focal_px=dataset.manifest.focal_px,
@@ -228,7 +230,7 @@ def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progre
         trainer = Trainer(config, dataset, run, model, tracks, pictures)
         (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
     else:
-        model = checkpoint.rebuild_model(config, restored[1])
+        model = trained_run.rebuild_model(config.avatar, restored[1])
         pictures.wait()
         trainer = Trainer(config, dataset, run, model, tracks, pictures)
         trainer.restore(*restored)
@@ -258,7 +260,7 @@ def run_loop(trainer: Trainer, dataset: Dataset, progress: Progress) -> None:
                 log.write(json.dumps({"step": step, "seconds": time.monotonic() - started, **values}) + "\n")
                 log.flush()
             if step % config.preview_every == 0 or step == config.steps:
-                strip = write_preview(trainer, dataset, run / "previews" / f"step_{step:06d}.png")
+                strip = write_preview(trainer.model, config.device, dataset, run / "previews" / f"step_{step:06d}.png")
                 board.add_image("real, rendered, difference", strip, step, dataformats="HWC")
             if step % config.checkpoint_every == 0 or step == config.steps:
                 trainer.save()

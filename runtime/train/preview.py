@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 
 from gstalker.runtime.dataset import Dataset
-from gstalker.runtime.train.render import ClipRenderer
-
-if TYPE_CHECKING:
-    from gstalker.runtime.train.loop import Trainer
+from gstalker.runtime.model.avatar import AvatarModel
+from gstalker.runtime.model.clip_renderer import ClipRenderer
 
 COLUMNS = 6
 
 
-def write_preview(trainer: Trainer, dataset: Dataset, path: Path) -> np.ndarray:
+def write_preview(model: AvatarModel, device: str, dataset: Dataset, path: Path) -> np.ndarray:
     """Draw frames spread over a held-out clip (a training clip where there is none), save and return the strip.
 
     Returns:
@@ -28,7 +25,7 @@ def write_preview(trainer: Trainer, dataset: Dataset, path: Path) -> np.ndarray:
     clip = dataset.load(entries[0].name)
     indices = np.linspace(0, clip.entry.frame_count - 1, COLUMNS).astype(int)
     with torch.no_grad():
-        renderer = ClipRenderer(trainer.model, dataset, trainer.config.device)
+        renderer = ClipRenderer(model, dataset, device)
         drawn = list(renderer.pictures(clip, indices.tolist()))
     columns = []
     for index, picture in zip(indices, drawn, strict=True):

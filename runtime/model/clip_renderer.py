@@ -14,7 +14,7 @@ from gstalker.kernels.differentiable import rasterize
 from gstalker.runtime import audio, landmarks
 from gstalker.runtime.dataset import Clip, Dataset
 from gstalker.runtime.model.avatar import STILL, AvatarModel
-from gstalker.runtime.train.frames import AvatarSpace, avatar_space, head_pose_vector, torso_camera_poses
+from gstalker.runtime.poses import AvatarSpace, avatar_space, head_pose_vector, torso_camera_poses
 
 
 @dataclass(frozen=True)
