@@ -1,0 +1,263 @@
+"""Runs a bundle's networks: speech and controls in, frames of moved Gaussians out. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gstalker.kernels.camera import rigid_rotation_quat_wxyz
+from gstalker.kernels.frame import Frame
+from gstalker.runtime.audio import log_mel, mel_windows, video_frame_count
+from gstalker.runtime.bundle import AvatarBundle
+from gstalker.runtime.errors import InputError
+
+AUDIO_BATCH = 128  # video frames of audio at once: bounds the memory of a long recording
+
+
+def head_pose_vector(avatar_from_head: np.ndarray) -> np.ndarray:
+    """Rotation vector (rad) and translation (m), (..., 6) float32, of rigid transforms (..., 4, 4)."""
+    quats = rigid_rotation_quat_wxyz(np.asarray(avatar_from_head, np.float64)[..., :3, :3])
+    sine = np.linalg.norm(quats[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, quats[..., :1])
+    turn = quats[..., 1:] * np.where(sine > 1e-12, angle / np.maximum(sine, 1e-12), 2.0)
+    return np.concatenate([turn, np.asarray(avatar_from_head)[..., :3, 3]], axis=-1).astype(np.float32)
+
+
+def avatar_from_torso_rigid(torso_rigid: np.ndarray, torso_origin_avatar_m: np.ndarray) -> np.ndarray:
+    """(..., 4, 4) float64 of (..., 3) dx_m, dy_m, angle_rad: a turn about z, then origin + (dx, dy, 0)."""
+    rigid = np.asarray(torso_rigid, np.float64)
+    pose = np.zeros((*rigid.shape[:-1], 4, 4))
+    cos, sin = np.cos(rigid[..., 2]), np.sin(rigid[..., 2])
+    pose[..., 0, 0], pose[..., 0, 1] = cos, -sin
+    pose[..., 1, 0], pose[..., 1, 1] = sin, cos
+    pose[..., 2, 2] = pose[..., 3, 3] = 1.0
+    pose[..., :3, 3] = torso_origin_avatar_m
+    pose[..., :2, 3] += rigid[..., :2]
+    return pose
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What drives one frame besides the voice.
+
+    Attributes:
+        avatar_from_head: (4, 4) rigid.
+        expression: (E,) weights in 0..1, in the order of the bundle's controls.
+        avatar_from_torso: (4, 4) rigid, or None to let the torso follow the head.
+    """
+
+    avatar_from_head: np.ndarray
+    expression: np.ndarray
+    avatar_from_torso: np.ndarray | None
+
+
+class AvatarRuntime:
+    """A bundle loaded for inference on the CPU. One thread at a time may use it."""
+
+    def __init__(self, bundle: AvatarBundle, *, threads: int = 1) -> None:
+        """Load the graphs.
+
+        Args:
+            bundle: the avatar.
+            threads: of ONNX Runtime; more than 2 gain nothing at the sizes of an avatar.
+
+        Raises:
+            InputError: ONNX Runtime is not installed, or cannot load a graph.
+            ValueError: threads < 1.
+        """
+        if threads < 1:
+            raise ValueError(f"AvatarRuntime: expected threads >= 1, got {threads}.")
+        self.bundle = bundle
+        self._sessions = {name: open_session(data, f"{name}.onnx", threads) for name, data in bundle.graphs.items()}
+        movers = bundle.manifest.counts.movers
+        canonical = bundle.canonical
+        quats = canonical.quats_wxyz[:movers]
+        self._quats_wxyz = quats / np.linalg.norm(quats, axis=1, keepdims=True)
+        opacities = np.clip(canonical.opacities[:movers].astype(np.float64), 1e-9, 1 - 1e-9)
+        self._opacity_logits = np.log(opacities / (1 - opacities)).astype(np.float32)
+        self._torso_origin_m = np.array(bundle.manifest.torso_origin_avatar_m)
+
+    def audio_codes(self, samples: np.ndarray) -> np.ndarray:
+        """Audio codes (T, A) float32 of a whole recording (S,), 16 kHz mono; T = ceil(S / 640) video frames."""
+        front = self.bundle.manifest.audio
+        mel = log_mel(samples, front.log_mel)
+        count = video_frame_count(len(samples))
+        codes = [np.zeros((0, self.bundle.manifest.sizes.audio_code), np.float32)]
+        for first in range(0, count, AUDIO_BATCH):
+            windows = mel_windows(
+                mel,
+                min(AUDIO_BATCH, count - first),
+                front.left_mel_frames,
+                front.right_mel_frames,
+                first_frame=first,
+                config=front.log_mel,
+            )
+            codes.append(self.codes_of_windows(windows))
+        return np.concatenate(codes)
+
+    def codes_of_windows(self, windows: np.ndarray) -> np.ndarray:
+        """Audio codes (B, A) float32 of mel windows (B, W, bands)."""
+        (codes,) = self._sessions["audio"].run(["audio_code"], {"mel_window": windows})
+        return codes
+
+    def deltas(self, audio_code: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """deform.onnx: (Mh, 11) of an audio code (A,) and expression weights (E,)."""
+        if not self.bundle.manifest.counts.head_movers:
+            return np.zeros((0, 11), np.float32)
+        inputs = {
+            "audio_code": np.asarray(audio_code, np.float32)[None],
+            "expression": np.asarray(expression, np.float32)[None],
+            "first_layer": self.bundle.first_layer,
+            "gates": self.bundle.gates,
+        }
+        (deltas,) = self._sessions["deform"].run(["deltas"], inputs)
+        return deltas
+
+    def torso_motion(self, head_pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """torso.onnx: torso_rigid (3,) and torso_deltas (Mt, 3) of a head pose (6,)."""
+        inputs = {
+            "head_pose": np.asarray(head_pose, np.float32)[None],
+            "torso_first_layer": self.bundle.torso_first_layer,
+        }
+        rigid, deltas = self._sessions["torso"].run(["torso_rigid", "torso_deltas"], inputs)
+        return rigid[0], deltas
+
+    def frame(
+        self,
+        audio_code: np.ndarray,
+        expression: np.ndarray,
+        avatar_from_head: np.ndarray,
+        index: int,
+        time_s: float,
+        avatar_from_torso: np.ndarray | None = None,
+    ) -> Frame:
+        """One frame.
+
+        Args:
+            audio_code: (A,)
+            expression: (E,) weights in 0..1.
+            avatar_from_head: (4, 4) rigid.
+            index: frame number.
+            time_s: presentation time, seconds.
+            avatar_from_torso: (4, 4) rigid; None lets the torso follow the head as in training.
+
+        Raises:
+            ValueError: an input of the wrong shape, or not finite.
+        """
+        sizes = self.bundle.manifest.sizes
+        _check("audio_code", audio_code, (sizes.audio_code,))
+        _check("expression", expression, (sizes.expression,))
+        _check("avatar_from_head", avatar_from_head, (4, 4))
+        if avatar_from_torso is not None:
+            _check("avatar_from_torso", avatar_from_torso, (4, 4))
+        rigid, torso_deltas = self.torso_motion(head_pose_vector(avatar_from_head))
+        if avatar_from_torso is None:
+            avatar_from_torso = avatar_from_torso_rigid(rigid, self._torso_origin_m)
+        return self.apply(
+            self.deltas(audio_code, expression),
+            torso_deltas,
+            index=index,
+            time_s=time_s,
+            avatar_from_head=avatar_from_head,
+            avatar_from_torso=avatar_from_torso,
+        )
+
+    def apply(
+        self,
+        deltas: np.ndarray,
+        torso_deltas: np.ndarray,
+        *,
+        index: int,
+        time_s: float,
+        avatar_from_head: np.ndarray,
+        avatar_from_torso: np.ndarray,
+    ) -> Frame:
+        """The movers' state from the networks' outputs (Mh, 11) and (Mt, 3)."""
+        counts, canonical = self.bundle.manifest.counts, self.bundle.canonical
+        head, movers = counts.head_movers, counts.movers
+        means = canonical.means[:movers].copy()
+        means[:head] += deltas[:, 0:3]
+        means[head:] += torso_deltas
+        quats = self._quats_wxyz.copy()
+        quats[:head] += deltas[:, 3:7]
+        quats[:head] /= np.linalg.norm(quats[:head], axis=1, keepdims=True)
+        scales = canonical.scales[:movers].copy()
+        scales[:head] *= np.exp(deltas[:, 7:10])
+        opacities = canonical.opacities[:movers].copy()
+        opacities[:head] = 1 / (1 + np.exp(-(self._opacity_logits[:head] + deltas[:, 10])))
+        return Frame(
+            index=index,
+            time_s=time_s,
+            means=means,
+            quats_wxyz=quats,
+            scales=scales,
+            opacities=opacities,
+            avatar_from_head=np.asarray(avatar_from_head, np.float64),
+            avatar_from_torso=np.asarray(avatar_from_torso, np.float64),
+        )
+
+    def idle_controls(self, index: int) -> Controls:
+        """Natural motion for frame `index` >= 0: the bundle's idle stretch played to and fro for ever."""
+        idle = self.bundle.idle
+        at = to_and_fro(index, len(idle))
+        return Controls(idle.avatar_from_head[at], idle.expression[at], idle.avatar_from_torso[at])
+
+    def golden_outputs(self) -> dict[str, np.ndarray]:
+        """What this runtime makes of the golden input; compare with `bundle.golden`."""
+        golden = self.bundle.golden
+        codes = self.codes_of_windows(golden.mel_window)
+        torsos = [self.torso_motion(pose) for pose in golden.head_pose]
+        return {
+            "audio_code": codes,
+            "deltas": np.stack([self.deltas(c, e) for c, e in zip(codes, golden.expression, strict=True)]),
+            "torso_rigid": np.stack([rigid for rigid, _ in torsos]),
+            "torso_deltas": np.stack([deltas for _, deltas in torsos]),
+        }
+
+
+def to_and_fro(index: int, count: int) -> int:
+    """Position in a stretch of `count` frames that is played forwards, then backwards, ends shown once."""
+    if count == 1:
+        return 0
+    at = index % (2 * (count - 1))
+    return at if at < count else 2 * (count - 1) - at
+
+
+def open_session(data: bytes, name: str, threads: int) -> Any:
+    """An ONNX Runtime session on the CPU that does not burn a core while it waits.
+
+    Raises:
+        InputError: ONNX Runtime is not installed, or refuses the graph.
+    """
+    runtime = _onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises types of its own that share no base but this one
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"{name}: expected a graph that ONNX Runtime loads, it refused ({text}).") from error
+
+
+def _onnxruntime() -> ModuleType:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "onnxruntime: expected ONNX Runtime, which runs the avatar, found none. Run "
+            "`pip install 'gstalker[cpu]'`, or `pip install 'gstalker[gpu]'` on a CUDA machine; never both."
+        ) from error
+    return onnxruntime
+
+
+def _check(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if np.shape(array) != shape:
+        raise ValueError(f"AvatarRuntime.frame: {name}: expected shape {shape}, got {np.shape(array)}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"AvatarRuntime.frame: {name}: expected finite values, got NaN or infinity.")
