@@ -23,9 +23,25 @@ from gstalker.kernels.cpu_project import (
     TILE_COLS,
     TILE_ROWS,
 )
+from gstalker.kernels.simd import (
+    LANES,
+    any_lane,
+    lane_numbers,
+    lanes_exp2,
+    lanes_min,
+    load,
+    select,
+    splat,
+    store,
+    sum_lanes,
+)
 
 ALPHA_MAX = 0.999
 TRANSMITTANCE_STOP = 1e-4
+
+# A tile's pixels lie in flat arrays, each row with room for the lanes of a span that starts in its last column.
+_STRIDE = TILE_COLS + LANES
+_TILE_SIZE = TILE_ROWS * _STRIDE
 
 _CUT = np.float32(ALPHA_CUT)
 _MAX = np.float32(ALPHA_MAX)
@@ -34,40 +50,24 @@ _ONE = np.float32(1)
 _HALF = np.float32(0.5)
 _ZERO = np.float32(0)
 _MINUS_HALF_LOG2_E = np.float32(-0.5 / math.log(2))
-_LOWEST = np.float32(-60)
 
 
 @njit(inline="always")
-def _exp2(p):
-    """2^p for p in -60..0 in float32, relative error below 2e-7: round, then a polynomial of 2^f, |f| <= 0.5."""
-    p = max(p, _LOWEST)
-    whole = np.int32(p - _HALF)
-    f = p - np.float32(whole)
-    value = np.float32(1.5353362e-4)
-    value = value * f + np.float32(1.3398874e-3)
-    value = value * f + np.float32(9.6184373e-3)
-    value = value * f + np.float32(5.5503324e-2)
-    value = value * f + np.float32(2.4022648e-1)
-    value = value * f + np.float32(6.9314720e-1)
-    value = value * f + _ONE
-    return value * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+def _tile_rows(mean_y, inv_var_y, q_max, y_tile, rows):
+    """First and one past the last row of the tile that the ellipse may reach."""
+    half = math.sqrt(q_max / inv_var_y)
+    low = max(mean_y - half - _HALF - np.float32(y_tile), _ZERO)
+    high = min(mean_y + half + _HALF - np.float32(y_tile), np.float32(rows))
+    return np.int64(low), np.int64(math.ceil(high)) if high > low else np.int64(0)
 
 
 @njit(inline="always")
-def _row_span(splats, i, y, x0_tile, x1_tile):
-    """Columns of one pixel row that the ellipse covers, inside the tile, and the row's centre and offset."""
-    dy = y - splats[i, MEAN_Y]
-    q_row = dy * dy * splats[i, INV_VAR_Y]
-    centre = splats[i, MEAN_X] - splats[i, SHEAR] * dy
-    left = splats[i, Q_MAX] - q_row
-    if left <= _ZERO:
-        return x0_tile, x0_tile, centre, dy, q_row
-    half = math.sqrt(left / splats[i, INV_VAR_X])
-    low = max(centre - half - _HALF, np.float32(x0_tile))
-    high = min(centre + half + _HALF, np.float32(x1_tile))
-    if low >= high:
-        return x0_tile, x0_tile, centre, dy, q_row
-    return int(math.ceil(low)), int(math.ceil(high)), centre, dy, q_row
+def _row_span(centre, half, columns):
+    """First and one past the last column of the tile between centre - half and centre + half."""
+    low = max(centre - half, _ZERO)
+    high = min(centre + half, np.float32(columns))
+    first = np.int64(low + np.float32(0.999999))
+    return first, np.int64(high + np.float32(0.999999)) if high > low else first
 
 
 @njit(parallel=True, cache=True, fastmath={"contract", "nsz", "arcp"})
@@ -87,11 +87,14 @@ def blend(splats, order, tile_start, tile_ranks, dealt, worker_start, background
     tile_columns = (width_px + TILE_COLS - 1) // TILE_COLS
     plate = background.shape[0] > 1 or background.shape[1] > 1
     for worker in prange(len(worker_start) - 1):
-        t_tile = np.empty((TILE_ROWS, TILE_COLS), np.float32)
-        r_tile = np.empty((TILE_ROWS, TILE_COLS), np.float32)
-        g_tile = np.empty((TILE_ROWS, TILE_COLS), np.float32)
-        b_tile = np.empty((TILE_ROWS, TILE_COLS), np.float32)
-        last_tile = np.empty((TILE_ROWS, TILE_COLS), np.int32)
+        t_tile = np.empty(_TILE_SIZE, np.float32)
+        r_tile = np.empty(_TILE_SIZE, np.float32)
+        g_tile = np.empty(_TILE_SIZE, np.float32)
+        b_tile = np.empty(_TILE_SIZE, np.float32)
+        last_tile = np.empty(_TILE_SIZE, np.float32)
+        zero, one = splat(_ZERO), splat(_ONE)
+        cut, alpha_max, stop = splat(_CUT), splat(_MAX), splat(_STOP)
+        numbers = lane_numbers()
         for slot in range(worker_start[worker], worker_start[worker + 1]):
             tile = dealt[slot]
             y_tile = tile // tile_columns * TILE_ROWS
@@ -102,42 +105,54 @@ def blend(splats, order, tile_start, tile_ranks, dealt, worker_start, background
             r_tile[:] = _ZERO
             g_tile[:] = _ZERO
             b_tile[:] = _ZERO
-            last_tile[:] = -1
+            last_tile[:] = -_ONE
             for entry in range(tile_start[tile], tile_start[tile + 1]):
                 rank = tile_ranks[entry]
                 i = order[rank]
-                opacity = splats[i, OPACITY]
-                red, green, blue = splats[i, RED], splats[i, GREEN], splats[i, BLUE]
-                scale = _MINUS_HALF_LOG2_E * splats[i, INV_VAR_X]
-                for row in range(rows):
-                    y = np.float32(y_tile + row) + _HALF
-                    x0, x1, centre, _, q_row = _row_span(splats, i, y, x_tile, x_tile + columns)
-                    p_row = _MINUS_HALF_LOG2_E * q_row
-                    u0 = np.float32(x_tile) + _HALF - centre
-                    for x in range(x0 - x_tile, x1 - x_tile):
-                        u = np.float32(x) + u0
-                        alpha = min(opacity * _exp2(scale * u * u + p_row), _MAX)
-                        t = t_tile[row, x]
-                        t_next = t * (_ONE - alpha)
-                        touched = alpha >= _CUT
-                        drawn = touched and t_next > _STOP
-                        weight = t * alpha if drawn else _ZERO
-                        r_tile[row, x] += weight * red
-                        g_tile[row, x] += weight * green
-                        b_tile[row, x] += weight * blue
-                        # A stopped pixel keeps its transmittance with a minus sign.
-                        t_tile[row, x] = t_next if drawn else (-abs(t) if touched else t)
-                        last_tile[row, x] = rank if drawn else last_tile[row, x]
+                rank_lanes = splat(np.float32(rank))
+                opacity = splat(splats[i, OPACITY])
+                red, green, blue = splat(splats[i, RED]), splat(splats[i, GREEN]), splat(splats[i, BLUE])
+                scale = splat(_MINUS_HALF_LOG2_E * splats[i, INV_VAR_X])
+                mean_y, shear = splats[i, MEAN_Y], splats[i, SHEAR]
+                inv_var_y, q_max = splats[i, INV_VAR_Y], splats[i, Q_MAX]
+                var_x = _ONE / splats[i, INV_VAR_X]
+                mean_x = splats[i, MEAN_X] - np.float32(x_tile) - _HALF
+                first_row, end_row = _tile_rows(mean_y, inv_var_y, q_max, y_tile, rows)
+                for row in range(first_row, end_row):
+                    dy = np.float32(y_tile + row) + _HALF - mean_y
+                    q_row = dy * dy * inv_var_y
+                    centre = mean_x - shear * dy
+                    half = math.sqrt(max(q_max - q_row, _ZERO) * var_x)
+                    x0, x1 = _row_span(centre, half, columns)
+                    p_row = splat(_MINUS_HALF_LOG2_E * q_row)
+                    u = splat(np.float32(x0) - centre) + numbers
+                    for at in range(row * _STRIDE + x0, row * _STRIDE + x1, LANES):
+                        t = load(t_tile, at)
+                        if any_lane(t > zero):
+                            alpha = lanes_min(opacity * lanes_exp2(scale * u * u + p_row), alpha_max)
+                            t_next = t * (one - alpha)
+                            touched = alpha >= cut
+                            drawn = touched & (t_next > stop)
+                            weight = select(drawn, t * alpha, zero)
+                            store(r_tile, at, load(r_tile, at) + weight * red)
+                            store(g_tile, at, load(g_tile, at) + weight * green)
+                            store(b_tile, at, load(b_tile, at) + weight * blue)
+                            # A stopped pixel keeps its transmittance with a minus sign.
+                            stopped = select(touched & (t > zero), zero - t, t)
+                            store(t_tile, at, select(drawn, t_next, stopped))
+                            store(last_tile, at, select(drawn, rank_lanes, load(last_tile, at)))
+                        u = u + splat(np.float32(LANES))
             for row in range(rows):
                 for x in range(columns):
-                    t = abs(t_tile[row, x])
+                    at = row * _STRIDE + x
+                    t = abs(t_tile[at])
                     py, px = y_tile + row, x_tile + x
                     by, bx = (py, px) if plate else (0, 0)
                     through[py, px] = t
-                    last[py, px] = last_tile[row, x]
-                    rgb[py, px, 0] = r_tile[row, x] + t * background[by, bx, 0]
-                    rgb[py, px, 1] = g_tile[row, x] + t * background[by, bx, 1]
-                    rgb[py, px, 2] = b_tile[row, x] + t * background[by, bx, 2]
+                    last[py, px] = last_tile[at]
+                    rgb[py, px, 0] = r_tile[at] + t * background[by, bx, 0]
+                    rgb[py, px, 1] = g_tile[at] + t * background[by, bx, 1]
+                    rgb[py, px, 2] = b_tile[at] + t * background[by, bx, 2]
     return rgb, through, last
 
 
@@ -173,75 +188,92 @@ def blend_backward(
     tile_columns = (width_px + TILE_COLS - 1) // TILE_COLS
     plate = background.shape[0] > 1 or background.shape[1] > 1
     for worker in prange(len(worker_start) - 1):
-        t_tile = np.empty((TILE_ROWS, TILE_COLS), np.float32)
-        rest_tile = np.empty((TILE_ROWS, TILE_COLS), np.float32)
-        last_tile = np.empty((TILE_ROWS, TILE_COLS), np.int32)
-        g_tile = np.empty((3, TILE_ROWS, TILE_COLS), np.float32)
+        t_tile = np.ones(_TILE_SIZE, np.float32)
+        rest_tile = np.zeros(_TILE_SIZE, np.float32)
+        last_tile = np.empty(_TILE_SIZE, np.float32)
+        g0_tile = np.zeros(_TILE_SIZE, np.float32)
+        g1_tile = np.zeros(_TILE_SIZE, np.float32)
+        g2_tile = np.zeros(_TILE_SIZE, np.float32)
+        zero, one = splat(_ZERO), splat(_ONE)
+        cut, alpha_max = splat(_CUT), splat(_MAX)
+        numbers = lane_numbers()
         for slot in range(worker_start[worker], worker_start[worker + 1]):
             tile = dealt[slot]
             y_tile = tile // tile_columns * TILE_ROWS
             x_tile = tile % tile_columns * TILE_COLS
             rows = min(TILE_ROWS, height_px - y_tile)
             columns = min(TILE_COLS, width_px - x_tile)
+            last_tile[:] = -_ONE  # lanes beyond the tile's edge take part in nothing
             for row in range(rows):
                 for x in range(columns):
                     py, px = y_tile + row, x_tile + x
                     by, bx = (py, px) if plate else (0, 0)
-                    rest = -g_alpha[py, px]
-                    for k in range(3):
-                        g_tile[k, row, x] = g_rgb[py, px, k]
-                        rest += g_rgb[py, px, k] * background[by, bx, k]
-                    t_tile[row, x] = through[py, px]
-                    last_tile[row, x] = last[py, px]
-                    rest_tile[row, x] = rest
+                    at = row * _STRIDE + x
+                    g0, g1, g2 = g_rgb[py, px, 0], g_rgb[py, px, 1], g_rgb[py, px, 2]
+                    behind = g0 * background[by, bx, 0] + g1 * background[by, bx, 1] + g2 * background[by, bx, 2]
+                    rest_tile[at] = behind - g_alpha[py, px]
+                    g0_tile[at], g1_tile[at], g2_tile[at] = g0, g1, g2
+                    t_tile[at] = through[py, px]
+                    last_tile[at] = last[py, px]
             for entry in range(tile_start[tile + 1] - 1, tile_start[tile] - 1, -1):
                 rank = tile_ranks[entry]
                 i = order[rank]
-                opacity = splats[i, OPACITY]
-                red, green, blue = splats[i, RED], splats[i, GREEN], splats[i, BLUE]
-                inv_var_x, shear, inv_var_y = splats[i, INV_VAR_X], splats[i, SHEAR], splats[i, INV_VAR_Y]
-                scale = _MINUS_HALF_LOG2_E * inv_var_x
-                s_1 = s_u = s_uu = s_y = s_uy = s_yy = s_r = s_g = s_b = _ZERO
-                for row in range(rows):
-                    y = np.float32(y_tile + row) + _HALF
-                    x0, x1, centre, dy, q_row = _row_span(splats, i, y, x_tile, x_tile + columns)
-                    p_row = _MINUS_HALF_LOG2_E * q_row
-                    u0 = np.float32(x_tile) + _HALF - centre
-                    row_1 = row_u = row_uu = _ZERO
-                    for x in range(x0 - x_tile, x1 - x_tile):
-                        u = np.float32(x) + u0
-                        raw = opacity * _exp2(scale * u * u + p_row)
-                        alpha = min(raw, _MAX)
-                        drawn = alpha >= _CUT and last_tile[row, x] >= rank
-                        alpha = alpha if drawn else _ZERO
-                        rest = rest_tile[row, x]
-                        t = t_tile[row, x] / (_ONE - alpha)
-                        g0, g1, g2 = g_tile[0, row, x], g_tile[1, row, x], g_tile[2, row, x]
-                        over = g0 * red + g1 * green + g2 * blue - rest
-                        weight = t * alpha
-                        s_r += weight * g0
-                        s_g += weight * g1
-                        s_b += weight * g2
-                        g = weight * over if raw <= _MAX else _ZERO
-                        row_1 += g
-                        row_u += g * u
-                        row_uu += g * u * u
-                        t_tile[row, x] = t
-                        rest_tile[row, x] = rest + alpha * over
-                    s_1 += row_1
-                    s_u += row_u
-                    s_uu += row_uu
-                    s_y += dy * row_1
-                    s_uy += dy * row_u
-                    s_yy += dy * dy * row_1
+                rank_lanes = splat(np.float32(rank))
+                opacity = splat(splats[i, OPACITY])
+                red, green, blue = splat(splats[i, RED]), splat(splats[i, GREEN]), splat(splats[i, BLUE])
+                inv_var_x, shear = splats[i, INV_VAR_X], splats[i, SHEAR]
+                inv_var_y, q_max = splats[i, INV_VAR_Y], splats[i, Q_MAX]
+                scale = splat(_MINUS_HALF_LOG2_E * inv_var_x)
+                mean_y = splats[i, MEAN_Y]
+                var_x = _ONE / inv_var_x
+                mean_x = splats[i, MEAN_X] - np.float32(x_tile) - _HALF
+                s_1 = s_u = s_uu = s_y = s_uy = s_yy = s_r = s_g = s_b = zero
+                first_row, end_row = _tile_rows(mean_y, inv_var_y, q_max, y_tile, rows)
+                for row in range(first_row, end_row):
+                    dy = np.float32(y_tile + row) + _HALF - mean_y
+                    q_row = dy * dy * inv_var_y
+                    centre = mean_x - shear * dy
+                    half = math.sqrt(max(q_max - q_row, _ZERO) * var_x)
+                    x0, x1 = _row_span(centre, half, columns)
+                    p_row = splat(_MINUS_HALF_LOG2_E * q_row)
+                    u = splat(np.float32(x0) - centre) + numbers
+                    row_1 = row_u = zero
+                    for at in range(row * _STRIDE + x0, row * _STRIDE + x1, LANES):
+                        reached = load(last_tile, at) >= rank_lanes
+                        if any_lane(reached):
+                            raw = opacity * lanes_exp2(scale * u * u + p_row)
+                            alpha = lanes_min(raw, alpha_max)
+                            alpha = select(reached & (alpha >= cut), alpha, zero)
+                            t = load(t_tile, at) / (one - alpha)
+                            g0, g1, g2 = load(g0_tile, at), load(g1_tile, at), load(g2_tile, at)
+                            rest = load(rest_tile, at)
+                            over = g0 * red + g1 * green + g2 * blue - rest
+                            weight = t * alpha
+                            s_r = s_r + weight * g0
+                            s_g = s_g + weight * g1
+                            s_b = s_b + weight * g2
+                            g = select(alpha_max >= raw, weight * over, zero)
+                            row_1 = row_1 + g
+                            row_u = row_u + g * u
+                            s_uu = s_uu + g * u * u
+                            store(t_tile, at, t)
+                            store(rest_tile, at, rest + alpha * over)
+                        u = u + splat(np.float32(LANES))
+                    dy_lanes = splat(dy)
+                    s_1 = s_1 + row_1
+                    s_u = s_u + row_u
+                    s_y = s_y + dy_lanes * row_1
+                    s_uy = s_uy + dy_lanes * row_u
+                    s_yy = s_yy + dy_lanes * dy_lanes * row_1
                 pair = tile_pairs[entry]
-                partials[pair, MEAN_X] = inv_var_x * s_u
-                partials[pair, MEAN_Y] = inv_var_x * shear * s_u + inv_var_y * s_y
-                partials[pair, INV_VAR_X] = -_HALF * s_uu
-                partials[pair, SHEAR] = -inv_var_x * s_uy
-                partials[pair, INV_VAR_Y] = -_HALF * s_yy
-                partials[pair, OPACITY] = s_1 / opacity
-                partials[pair, RED] = s_r
-                partials[pair, GREEN] = s_g
-                partials[pair, BLUE] = s_b
+                sum_u = sum_lanes(s_u)
+                partials[pair, MEAN_X] = inv_var_x * sum_u
+                partials[pair, MEAN_Y] = inv_var_x * shear * sum_u + inv_var_y * sum_lanes(s_y)
+                partials[pair, INV_VAR_X] = -_HALF * sum_lanes(s_uu)
+                partials[pair, SHEAR] = -inv_var_x * sum_lanes(s_uy)
+                partials[pair, INV_VAR_Y] = -_HALF * sum_lanes(s_yy)
+                partials[pair, OPACITY] = sum_lanes(s_1) / splats[i, OPACITY]
+                partials[pair, RED] = sum_lanes(s_r)
+                partials[pair, GREEN] = sum_lanes(s_g)
+                partials[pair, BLUE] = sum_lanes(s_b)
     return partials
