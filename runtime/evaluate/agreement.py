@@ -89,9 +89,7 @@ def best_lag(signals: Sequence[np.ndarray], curves: Sequence[np.ndarray], lags_s
     return Lag(at_zero, float(lags_s[best]), float(correlations[best]))
 
 
-def _known_pairs(
-    measured: Sequence[np.ndarray], real: Sequence[np.ndarray]
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _known_pairs(measured: Sequence[np.ndarray], real: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     pairs = []
     for m, r in zip(measured, real, strict=True):
         known = np.isfinite(m) & np.isfinite(r)

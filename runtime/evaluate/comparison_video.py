@@ -36,9 +36,7 @@ class ComparisonVideo:
         """Open the file for pictures of height_px x width_px, so many beside one another."""
         self._container = av.open(str(path), "w", options={"movflags": "faststart"})
         self._container.metadata["comment"] = SYNTHETIC_NOTICE
-        self._video = self._container.add_stream(
-            "libx264", rate=FPS, options={"crf": "18", "preset": "veryfast"}
-        )
+        self._video = self._container.add_stream("libx264", rate=FPS, options={"crf": "18", "preset": "veryfast"})
         self._height, self._width = height_px + CAPTION_PX, panels * width_px
         self._video.height = self._height + self._height % 2  # 4:2:0 needs even sides
         self._video.width = self._width + self._width % 2

@@ -184,13 +184,9 @@ def _measure_subject(
         start = time.perf_counter()
         picture = next(pictures, None)
         if picture is None:
-            raise ValueError(
-                f"subject {subject.name!r}: expected {frames} pictures of {clip.entry.name}, got {t}"
-            )
+            raise ValueError(f"subject {subject.name!r}: expected {frames} pictures of {clip.entry.name}, got {t}")
         if picture.shape != clip.rgb[t].shape:
-            raise ValueError(
-                f"subject {subject.name!r}: expected pictures of {clip.rgb[t].shape}, got {picture.shape}"
-            )
+            raise ValueError(f"subject {subject.name!r}: expected pictures of {clip.rgb[t].shape}, got {picture.shape}")
         rendered, real = picture_measures.as_bytes(picture), clip.rgb[t]
         rendered_at = time.perf_counter()
         if job:

@@ -118,6 +118,7 @@ METRICS: tuple[Metric, ...] = (
         3,
         "The correlation of each clip by itself, averaged.",
     ),
+    Metric("lip_opening_spread_px", "lip opening, spread", "px", "none", 2, "Its standard deviation."),
     Metric(
         "lid_opening_error_px",
         "lid opening, error",

@@ -89,13 +89,9 @@ def read_frames(path: Path, frames: Iterable[int]) -> dict[int, np.ndarray]:
                         found[wanted] = picture.to_ndarray(format="rgb24")
                         break
                 else:
-                    raise InputError(
-                        f"{path}: expected a frame {wanted}, found none. Prepare the dataset again."
-                    )
+                    raise InputError(f"{path}: expected a frame {wanted}, found none. Prepare the dataset again.")
     except (OSError, av.FFmpegError) as error:
-        raise InputError(
-            f"{path}: expected a video, could not read it ({error}). Prepare it again."
-        ) from error
+        raise InputError(f"{path}: expected a video, could not read it ({error}). Prepare it again.") from error
     return found
 
 

@@ -58,9 +58,7 @@ def plot_path(folder: Path, name: str, theme: Theme) -> Path:
     return folder / (f"{name}.png" if theme.name == "light" else f"{name}_{theme.name}.png")
 
 
-def opening_plot(
-    path: Path, theme: Theme, clips: Sequence[MeasuredClip], subject: str, *, lids: bool
-) -> bool:
+def opening_plot(path: Path, theme: Theme, clips: Sequence[MeasuredClip], subject: str, *, lids: bool) -> bool:
     """Lip (or lid) opening over time, real and rendered, a panel a clip; the loudness of the speech behind.
 
     Returns:

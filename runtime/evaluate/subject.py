@@ -7,12 +7,12 @@ on the same frames and measured by the same code.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from gstalker.runtime.dataset import Clip
+from gstalker.runtime.dataset import Clip, Dataset
 
 AVATAR = "avatar"
 AVATAR_FIELD_TORSO = "avatar, torso from the field"
@@ -53,7 +53,18 @@ class VoiceSubject(Protocol):
 
 @dataclass(frozen=True)
 class RunSubjects:
-    """What a trained run brings to its evaluation; the first subject is the one that the videos show."""
+    """What a trained run brings to its evaluation.
 
+    Attributes:
+        title: the run's name.
+        dataset: what it was trained on, with the held-out clips.
+        subjects: the first is the one that videos and worst frames show.
+        voice: what speaks another's voice; None where the run has nothing of the kind.
+        about: what people should know of the run (preset, steps, Gaussians, seconds of training).
+    """
+
+    title: str
+    dataset: Dataset
     subjects: tuple[Subject, ...]
     voice: VoiceSubject | None
+    about: dict[str, str | int | float | None] = field(default_factory=dict)

@@ -28,9 +28,7 @@ def subject_figures(clips: Sequence[MeasuredClip], name: str) -> Figures:
         prefix = "" if region == "full" else f"{region}_"
         figures[f"{prefix}psnr_db"] = _mean(psnr_from_mse(mse))
         mean_mse = _mean(mse)
-        figures[f"{prefix}psnr_of_mean_db"] = (
-            None if mean_mse is None else float(psnr_from_mse(np.array(mean_mse)))
-        )
+        figures[f"{prefix}psnr_of_mean_db"] = None if mean_mse is None else float(psnr_from_mse(np.array(mean_mse)))
     figures["ssim"] = _mean(np.concatenate([c.ssim for c in curves]))
     figures["lpips"] = _mean(np.concatenate([c.lpips for c in curves]))
     pairs = [(c.face, clip.real) for c, clip in zip(curves, clips, strict=True)]
@@ -77,6 +75,7 @@ def face_figures(
         [faces[i].lid_opening_px for i in blinking], [reference[i].lid_opening_px for i in blinking]
     )
     pairs = list(zip(faces, reference, strict=True))
+    centred = [f.lip_opening_px - np.nanmean(f.lip_opening_px) for f in faces if f.missed < len(f.blink)]
     figures: Figures = {
         "lmd_px": _mean(
             np.concatenate([lip_distance_px(f.landmarks_px, r.landmarks_px, centred=False) for f, r in pairs])
@@ -88,6 +87,7 @@ def face_figures(
         "lip_opening_amplitude": lips.amplitude_ratio,
         "lip_opening_error_px": lips.error,
         "lip_opening_correlation_of_clips": _mean_over_clips([_one(f, r) for f, r in pairs]),
+        "lip_opening_spread_px": float(np.nanstd(np.concatenate(centred))) if centred else None,
         "lid_opening_error_px": lids.error,
         "blink_error": blink.error,
         "lid_opening_correlation": lids_in_blinks.correlation,
