@@ -22,6 +22,7 @@ from gstalker.runtime.model.avatar import STILL, AvatarModel, Motion
 from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.train import checkpoint, density, frames, setup
 from gstalker.runtime.train.config import TrainConfig
+from gstalker.runtime.train.keep_samples import driving_samples
 from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights
 from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
 from gstalker.runtime.train.preview import write_preview
@@ -228,6 +229,7 @@ def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progre
             f"(mean shape {report.mean_shape_error_px:.2f} px); {len(model.canonical)} Gaussians to start with"
         )
         trainer = Trainer(config, dataset, run, model, tracks, pictures)
+        driving_samples(dataset, names, tracks, pictures, space).save(run)
         (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
     else:
         model = trained_run.rebuild_model(config.avatar, restored[1])

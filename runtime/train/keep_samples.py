@@ -1,0 +1,55 @@
+"""Gather the tracked inputs that a run keeps (`runtime.model.driving_samples`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gstalker.kernels.camera import rigid_inverse
+from gstalker.runtime.dataset import Dataset
+from gstalker.runtime.model.driving_samples import DrivingSamples
+from gstalker.runtime.poses import AvatarSpace
+from gstalker.runtime.train.frames import FrameTracks, PictureStore
+
+SAMPLES = 300
+RANGE_PERCENTILES = (2.0, 98.0)
+BLINK_SEEN = 0.4  # mean blink weight of both eyes that counts as one
+BLINK_COLUMNS = (0, 1)  # eyeBlinkLeft, eyeBlinkRight lead EXPRESSION_BLENDSHAPES
+
+
+def driving_samples(
+    dataset: Dataset, names: list[str], tracks: FrameTracks, pictures: PictureStore, space: AvatarSpace
+) -> DrivingSamples:
+    """Samples spread evenly over all training frames, and the calmest clip as idle motion."""
+    count = len(tracks.clip_of_frame)
+    rows = np.unique(np.linspace(0, count - 1, min(SAMPLES, count)).astype(int))
+    calm = tracks.clip_of_frame == calmest_clip(tracks)
+    avatar_from_camera = rigid_inverse(space.camera_from_avatar)
+    low, high = np.percentile(tracks.expression, RANGE_PERCENTILES, axis=0)
+    pose_low, pose_high = np.percentile(tracks.head_pose, RANGE_PERCENTILES, axis=0)
+    m = dataset.manifest
+    clip = pictures.clip(names.index(m.reference_clip))
+    return DrivingSamples(
+        mel_windows=tracks.mel_windows[rows],
+        expression=tracks.expression[rows],
+        head_pose=tracks.head_pose[rows],
+        expression_low=low.astype(np.float32),
+        expression_high=high.astype(np.float32),
+        head_pose_low=pose_low.astype(np.float32),
+        head_pose_high=pose_high.astype(np.float32),
+        idle_avatar_from_head=(avatar_from_camera @ tracks.camera_from_head[calm]).astype(np.float32),
+        idle_expression=tracks.expression[calm],
+        idle_avatar_from_torso=(avatar_from_camera @ tracks.camera_from_torso[calm]).astype(np.float32),
+        reference_rgb=clip.rgb[m.reference_frame],
+        plate_rgb=clip.plate,
+    )
+
+
+def calmest_clip(tracks: FrameTracks) -> int:
+    """A clip with little head motion whose eyes close at least once if any clip's do: natural, yet calm."""
+    scores = []
+    for clip in range(int(tracks.clip_of_frame.max()) + 1):
+        rows = tracks.clip_of_frame == clip
+        travel = tracks.head_pose[rows].std(axis=0).sum()
+        blinks = tracks.expression[rows][:, BLINK_COLUMNS].mean(axis=1).max()
+        scores.append((0 if blinks > BLINK_SEEN else 1, travel))
+    return min(range(len(scores)), key=scores.__getitem__)
