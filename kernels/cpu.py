@@ -19,6 +19,8 @@ from gstalker.kernels.gaussians import Gaussians
 from gstalker.kernels.rendered_image import RenderedImage
 from gstalker.kernels.sh import view_colors
 
+_INPUT_NAMES = ("means", "quats_wxyz", "scales", "opacities", "colors")
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -81,7 +83,7 @@ def draw(
     inputs = tuple(_contiguous(a) for a in (means, quats_wxyz, scales, opacities, colors))
     count = len(inputs[0])
     for name, array, shape in zip(
-        ("means", "quats_wxyz", "scales", "opacities", "colors"),
+        _INPUT_NAMES,
         inputs,
         ((count, 3), (count, 4), (count, 3), (count,), (count, 3)),
         strict=True,
@@ -95,9 +97,7 @@ def draw(
         raise ValueError(_describe_bad(inputs, int(bad)))
     tile_columns = -(-width_px // TILE_COLS)
     tile_count = tile_columns * -(-height_px // TILE_ROWS)
-    order, rank, first_pair, tile_start, tile_ranks, tile_pairs = bin_splats(
-        depths_m, tiles, tile_columns, tile_count
-    )
+    order, rank, first_pair, tile_start, tile_ranks, tile_pairs = bin_splats(depths_m, tiles, tile_columns, tile_count)
     dealt, worker_start = share_tiles(tile_start, numba.get_num_threads())
     rgb, transmittance, last = blend(
         splats, order, tile_start, tile_ranks, dealt, worker_start, plate, width_px, height_px
@@ -172,9 +172,7 @@ def render(gaussians: Gaussians, camera: Camera, background: np.ndarray) -> Rend
 def warm_up() -> None:
     """Compile everything on one Gaussian: half a minute the first time, about a second from numba's cache."""
     one = np.ones((1, 3), np.float32)
-    drawing = draw(
-        one, np.ones((1, 4)), one, one[:, 0], one, np.eye(4), np.diag([8.0, 8.0, 1.0]), 8, 8, np.zeros(3)
-    )
+    drawing = draw(one, np.ones((1, 4)), one, one[:, 0], one, np.eye(4), np.diag([8.0, 8.0, 1.0]), 8, 8, np.zeros(3))
     draw_backward(drawing, drawing.rgb, drawing.transmittance)
 
 
@@ -186,18 +184,15 @@ def background_plate(background: np.ndarray, width_px: int, height_px: int) -> n
     """
     plate = _contiguous(background)
     if plate.shape not in ((3,), (height_px, width_px, 3)):
-        raise ValueError(
-            f"background: expected shape (3,) or ({height_px}, {width_px}, 3), got {plate.shape}."
-        )
+        raise ValueError(f"background: expected shape (3,) or ({height_px}, {width_px}, 3), got {plate.shape}.")
     if not np.isfinite(plate).all():
         raise ValueError("background: expected finite values, got NaN or infinity.")
     return plate.reshape(1, 1, 3) if plate.ndim == 1 else plate
 
 
 def _describe_bad(inputs: tuple[np.ndarray, ...], index: int) -> str:
-    for name, array in zip(("means", "quats_wxyz", "scales", "opacities", "colors"), inputs, strict=True):
+    for name, array in zip(_INPUT_NAMES, inputs, strict=True):
+        value = array[index].tolist()
         if not np.isfinite(array[index]).all():
-            return (
-                f"{name}: expected finite values, got {array[index].tolist()} at index {index} (the first)."
-            )
-    return f"quats_wxyz: expected non-zero lengths, got {inputs[1][index].tolist()} at index {index} (the first)."
+            return f"{name}: expected finite values, got {value} at index {index} (the first)."
+    return f"quats_wxyz: expected non-zero lengths, got zero at index {index} (the first)."

@@ -10,7 +10,7 @@ _RADIX_BITS = 11
 
 @njit(cache=True)
 def _order_by_depth(depths_m, visible):
-    """`visible` (indices, rising) sorted by depth, ties by index: radix sort of the bits of positive floats."""
+    """`visible` (rising indices) by depth, ties by index: radix sort of the bits of positive floats."""
     count = len(visible)
     bits = depths_m.view(np.uint32)
     keys = np.empty(count, np.uint32)

@@ -8,7 +8,6 @@ import numpy as np
 from numba import njit, prange
 
 from gstalker.kernels.cpu_project import (
-    ALPHA_CUT,
     BLUE,
     GRADIENT_FIELDS,
     GREEN,
@@ -23,6 +22,7 @@ from gstalker.kernels.cpu_project import (
     TILE_COLS,
     TILE_ROWS,
 )
+from gstalker.kernels.reference import ALPHA_CUT, ALPHA_MAX, TRANSMITTANCE_STOP
 from gstalker.kernels.simd import (
     LANES,
     any_lane,
@@ -35,9 +35,6 @@ from gstalker.kernels.simd import (
     store,
     sum_lanes,
 )
-
-ALPHA_MAX = 0.999
-TRANSMITTANCE_STOP = 1e-4
 
 # A tile's pixels lie in flat arrays, each row with room for the lanes of a span that starts in its last column.
 _STRIDE = TILE_COLS + LANES
@@ -175,7 +172,7 @@ def blend_backward(
 
     Goes back to front. With T the transmittance in front of a splat and R what is seen behind it (both summed
     against the picture's gradient), dL/dalpha = T (colour - R); R <- alpha colour + (1 - alpha) R and
-    T <- T / (1 - alpha) are both stable, where "total minus what was in front" would cancel for the far splats.
+    T <- T / (1 - alpha) are both stable, where "total minus what was in front" cancels for the far splats.
 
     Args:
         through, last: from `blend`; g_rgb (H, W, 3), g_alpha (H, W): dL/d rgb and dL/d alpha.

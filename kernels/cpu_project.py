@@ -1,8 +1,8 @@
 """From 3D Gaussians to 2D splats and back to gradients, one Gaussian at a time (numba, doubles inside).
 
 The 2D Gaussian is kept as "y, then x given y" instead of as an inverse covariance: with the 2D covariance
-[[a, b], [b, c]], the exponent is q = (dx + s dy)^2 / v + dy^2 / c, s = -b / c, v = a - b^2 / c. Both terms are
-positive, so single precision is enough for the pixels even of long needles, and the span of a row is exact.
+[[a, b], [b, c]], the exponent is q = (dx + s dy)^2 / v + dy^2 / c with s = -b / c, v = a - b^2 / c. Both terms
+are positive, so single precision is enough even for the pixels of long needles, and a row's span is exact.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import math
 import numpy as np
 from numba import njit, prange
 
-DILATION_PX2 = 0.3  # the same as gsplat's eps2d
-NEAR_M = 0.01
-ALPHA_CUT = 1.0 / 255.0
+from gstalker.kernels.reference import ALPHA_CUT, DILATION_PX2, NEAR_M
+
 TILE_ROWS = 16
 TILE_COLS = 128
 
@@ -43,7 +42,7 @@ def _rotation(qw, qx, qy, qz):
 
 @njit(inline="always")
 def _clamp_slopes(K, width_px, height_px):
-    """The range of x/z and y/z in which the Jacobian is taken: the picture and 30 % of its half size around it.
+    """The range of x/z and y/z in which the Jacobian is taken: the picture and 30 % of its half size around.
 
     Source: gsplat 1.5, persp_proj.
     """
@@ -114,9 +113,9 @@ def project(means, quats, scales, opacities, colors, viewmat, K, width_px, heigh
         if not (x0 < x1 and y0 < y1):
             continue
         tiles[i, 0] = int(x0) // TILE_COLS
-        tiles[i, 1] = (int(math.ceil(x1)) + TILE_COLS - 1) // TILE_COLS
+        tiles[i, 1] = (math.ceil(x1) + TILE_COLS - 1) // TILE_COLS
         tiles[i, 2] = int(y0) // TILE_ROWS
-        tiles[i, 3] = (int(math.ceil(y1)) + TILE_ROWS - 1) // TILE_ROWS
+        tiles[i, 3] = (math.ceil(y1) + TILE_ROWS - 1) // TILE_ROWS
         splats[i, MEAN_X] = centre_x
         splats[i, MEAN_Y] = centre_y
         splats[i, INV_VAR_X] = 1.0 / (a - b * b / c)
@@ -175,9 +174,7 @@ def _covariance_2d(quats, scales, i, slope_x, slope_y, z, viewmat, K, x_low, x_h
 
 
 @njit(parallel=True, cache=True)
-def project_backward(
-    means, quats, scales, viewmat, K, width_px, height_px, tiles, rank, first_pair, partials
-):
+def project_backward(means, quats, scales, viewmat, K, width_px, height_px, tiles, rank, first_pair, partials):
     """Gradients of the 3D parameters from the partial gradients of the 2D splats.
 
     Args:

@@ -1,14 +1,13 @@
-"""The rasterizer in plain PyTorch over dense lists: autograd's word on gradients, and the usual way to write it."""
+"""The rasterizer in plain PyTorch over dense lists, the way it is usually written.
+
+In float64 it is autograd's word on gradients, in float32 what `bench kernels` compares the CPU rasterizer with.
+"""
 
 from __future__ import annotations
 
 import torch
 
-DILATION_PX2 = 0.3
-NEAR_M = 0.01
-ALPHA_CUT = 1.0 / 255.0
-ALPHA_MAX = 0.999
-TRANSMITTANCE_STOP = 1e-4
+from gstalker.kernels.reference import ALPHA_CUT, ALPHA_MAX, DILATION_PX2, NEAR_M, TRANSMITTANCE_STOP
 
 
 def rotation_matrices(quats_wxyz: torch.Tensor) -> torch.Tensor:
@@ -30,8 +29,8 @@ def project_to_screen(
     K: torch.Tensor,
     width_px: int,
     height_px: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Centres (N, 2) px, dilated covariances (N, 2, 2) px^2, depths (N,) m of Gaussians in front of the camera."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres (N, 2) px and dilated covariances (N, 2, 2) px^2 of Gaussians in front of the camera."""
     in_camera = means @ viewmat[:3, :3].T + viewmat[:3, 3]
     z = in_camera[:, 2]
     focal = torch.stack([K[0, 0], K[1, 1]])
@@ -51,7 +50,7 @@ def project_to_screen(
     )
     half = jacobian @ viewmat[:3, :3] @ rotation_matrices(quats_wxyz) * scales[:, None, :]
     covariances = half @ half.transpose(1, 2) + DILATION_PX2 * torch.eye(2, dtype=means.dtype)
-    return centres, covariances, z
+    return centres, covariances
 
 
 def rasterize_dense(
@@ -70,15 +69,15 @@ def rasterize_dense(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`differentiable.rasterize` in the precision of its inputs: rgb (H, W, 3), alpha (H, W).
 
-    Each square tile takes the dense list of splats whose bounding box touches it, front to back, evaluates all of
-    them at all of its pixels and multiplies transmittances by a cumulative product.
+    Each square tile takes the dense list of splats whose bounding box touches it, front to back, evaluates all
+    of them at all of its pixels and multiplies transmittances by a cumulative product.
     """
     with torch.no_grad():
         depth = (means @ viewmat[:3, :3].T + viewmat[:3, 3])[:, 2]
         keep = torch.nonzero((depth >= NEAR_M) & (opacities >= ALPHA_CUT))[:, 0]
         keep = keep[torch.argsort(depth[keep], stable=True)]
     opacities, colors = opacities[keep], colors[keep]
-    centres, covariances, _ = project_to_screen(
+    centres, covariances = project_to_screen(
         means[keep], quats_wxyz[keep], scales[keep], viewmat, K, width_px, height_px
     )
     conics = torch.linalg.inv(covariances)
@@ -105,9 +104,7 @@ def rasterize_dense(
     return torch.cat(rgb_rows), torch.cat(alpha_rows)
 
 
-def _blend_tile(
-    centres, conics, opacities, colors, plate, x0: int, y0: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _blend_tile(centres, conics, opacities, colors, plate, x0: int, y0: int) -> tuple[torch.Tensor, torch.Tensor]:
     height, width = plate.shape[:2]
     xs = torch.arange(width, dtype=centres.dtype) + x0 + 0.5
     ys = torch.arange(height, dtype=centres.dtype) + y0 + 0.5

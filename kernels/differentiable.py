@@ -82,7 +82,7 @@ def rasterize(
         viewmat: (4, 4) camera_from_world, rigid; K: (3, 3) px. Neither is differentiated.
         background: (3,) colour or (H, W, 3) picture.
         backend: "cpu" (numba) or "cuda" (gsplat).
-        screen_gradients: optional (N,) float32 tensor on the same device; backward adds |dL/d mean2d| in 1/px.
+        screen_gradients: optional (N,) float32 tensor, same device; backward adds |dL/d mean2d| in 1/px.
 
     Returns:
         rgb (H, W, 3) and alpha (H, W) float32.
