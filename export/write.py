@@ -9,6 +9,7 @@ import numpy as np
 from gstalker.export.baked_avatar import BakedAvatar
 from gstalker.export.onnx_graphs import audio_graph, deform_graph, torso_graph
 from gstalker.export.parity import ParityReport, check_parity
+from gstalker.kernels.quantise import box_for
 from gstalker.runtime.audio import DEFAULT_LOG_MEL
 from gstalker.runtime.bundle import GENERATOR, AvatarBundle, write_bundle
 from gstalker.runtime.bundle_manifest import (
@@ -25,10 +26,6 @@ from gstalker.runtime.bundle_manifest import (
     Sizes,
 )
 from gstalker.runtime.dataset import FPS
-
-# Beyond what training showed: live audio and sliders go further than the video did, and codes would clamp.
-BOX_MARGIN = 0.25  # of the box's size, on every side
-LOG_SCALE_MARGIN = 0.5
 
 
 def export_avatar(
@@ -50,7 +47,7 @@ def export_avatar(
 
 def bundle_of(avatar: BakedAvatar, likeness: Likeness) -> AvatarBundle:
     """The bundle in memory, unchecked: writing checks that its parts fit together."""
-    margin_m = BOX_MARGIN * (avatar.mover_high_m - avatar.mover_low_m)
+    box = box_for(avatar.mover_low_m, avatar.mover_high_m, avatar.mover_log_scale_low, avatar.mover_log_scale_high)
     manifest = BundleManifest(
         format_version=FORMAT_VERSION,
         generator=GENERATOR,
@@ -87,10 +84,10 @@ def bundle_of(avatar: BakedAvatar, likeness: Likeness) -> AvatarBundle:
         ),
         torso_origin_avatar_m=_floats(avatar.torso_origin_avatar_m),
         quantisation=QuantisationRanges(
-            means_low_m=_floats(avatar.mover_low_m - margin_m),
-            means_high_m=_floats(avatar.mover_high_m + margin_m),
-            log_scale_low=float(avatar.mover_log_scale_low) - LOG_SCALE_MARGIN,
-            log_scale_high=float(avatar.mover_log_scale_high) + LOG_SCALE_MARGIN,
+            position_min_m=box.position_min_m,
+            position_max_m=box.position_max_m,
+            log_scale_min=box.log_scale_min,
+            log_scale_max=box.log_scale_max,
         ),
         likeness=likeness,
         conventions=dict(CONVENTIONS),

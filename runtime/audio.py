@@ -82,28 +82,20 @@ def load_wav(path: Path | str) -> np.ndarray:
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
-                raise InputError(
-                    f"{path}: expected sound, got a file without a sound track. Give a WAV of speech."
-                )
+                raise InputError(f"{path}: expected sound, got a file without a sound track. Give a WAV of speech.")
             resampler: av.AudioResampler | None = None
             for frame in container.decode(audio=0):
-                if (
-                    resampler is None
-                ):  # channels stay apart: how ffmpeg mixes them depends on the sample format
+                if resampler is None:  # channels stay apart: how ffmpeg mixes them depends on the sample format
                     resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE_HZ)
                 for converted in resampler.resample(frame):
                     blocks.append(converted.to_ndarray().mean(axis=0, dtype=np.float32))
                     count += len(blocks[-1])
                 if count > LONGEST_AUDIO_S * SAMPLE_RATE_HZ:
-                    raise InputError(
-                        f"{path}: expected at most {LONGEST_AUDIO_S // 3600} hours of sound, got more."
-                    )
+                    raise InputError(f"{path}: expected at most {LONGEST_AUDIO_S // 3600} hours of sound, got more.")
             if resampler is not None:
                 blocks += [b.to_ndarray().mean(axis=0, dtype=np.float32) for b in resampler.resample(None)]
     except (OSError, av.FFmpegError) as error:
-        raise InputError(
-            f"{path}: expected a sound file, could not read it ({error}). Give a WAV."
-        ) from error
+        raise InputError(f"{path}: expected a sound file, could not read it ({error}). Give a WAV.") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if len(samples) < SHORTEST_AUDIO_SAMPLES:
         raise InputError(
@@ -224,9 +216,7 @@ def mel_filters(config: LogMelConfig = DEFAULT_LOG_MEL) -> np.ndarray:
     """
     if config.mel_scale != "slaney":
         raise ValueError(f"mel_filters: expected the mel scale 'slaney', got {config.mel_scale!r}.")
-    corners_hz = hz_from_mel(
-        np.linspace(mel_from_hz(config.low_hz), mel_from_hz(config.high_hz), config.mel_bands + 2)
-    )
+    corners_hz = hz_from_mel(np.linspace(mel_from_hz(config.low_hz), mel_from_hz(config.high_hz), config.mel_bands + 2))
     bins_hz = np.arange(config.n_fft // 2 + 1) * (config.sample_rate_hz / config.n_fft)
     low, peak, high = corners_hz[:-2, None], corners_hz[1:-1, None], corners_hz[2:, None]
     return np.maximum(0.0, np.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)))

@@ -30,6 +30,7 @@ from safetensors.numpy import save as save_safetensors
 from gstalker.kernels.camera import Camera, intrinsics
 from gstalker.kernels.frame import PART_HEAD, PART_TORSO
 from gstalker.kernels.gaussians import Gaussians
+from gstalker.kernels.quantise import QuantisationBox
 from gstalker.runtime.bundle_files import MANIFEST_NAME, entry_of, read_files, write_files
 from gstalker.runtime.bundle_manifest import (
     MAX_GAUSSIANS,
@@ -157,6 +158,19 @@ class AvatarBundle:
         )
         check_contents(bundle, str(path))
         return bundle
+
+    @property
+    def quantisation_box(self) -> QuantisationBox:
+        """What the 16-byte codes of the wire divide."""
+        ranges = self.manifest.quantisation
+        low_x, low_y, low_z = ranges.position_min_m
+        high_x, high_y, high_z = ranges.position_max_m
+        return QuantisationBox(
+            position_min_m=(low_x, low_y, low_z),
+            position_max_m=(high_x, high_y, high_z),
+            log_scale_min=ranges.log_scale_min,
+            log_scale_max=ranges.log_scale_max,
+        )
 
     @property
     def camera(self) -> Camera:

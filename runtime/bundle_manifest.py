@@ -110,14 +110,14 @@ class QuantisationRanges:
     """What the movers cover over the whole training video, with a margin: the box that wire codes divide.
 
     Attributes:
-        means_low_m, means_high_m: (3,) corners over both parts, each mover in the space of its part.
-        log_scale_low, log_scale_high: range of the natural logarithm of scales in metres.
+        position_min_m, position_max_m: (3,) corners over both parts, each mover in the space of its part.
+        log_scale_min, log_scale_max: range of the natural logarithm of scales in metres.
     """
 
-    means_low_m: tuple[float, ...]
-    means_high_m: tuple[float, ...]
-    log_scale_low: float
-    log_scale_high: float
+    position_min_m: tuple[float, ...]
+    position_max_m: tuple[float, ...]
+    log_scale_min: float
+    log_scale_max: float
 
 
 @dataclass(frozen=True)
@@ -267,10 +267,10 @@ def check_manifest(manifest: BundleManifest, where: str) -> None:
         ),
         (
             "quantisation",
-            len(box.means_low_m) == len(box.means_high_m) == 3
-            and all(a < b for a, b in zip(box.means_low_m, box.means_high_m, strict=True))
-            and box.log_scale_low < box.log_scale_high,
-            "low < high everywhere",
+            len(box.position_min_m) == len(box.position_max_m) == 3
+            and all(a < b for a, b in zip(box.position_min_m, box.position_max_m, strict=True))
+            and box.log_scale_min < box.log_scale_max,
+            "minima < maxima",
             box,
         ),
         ("conventions", manifest.conventions == CONVENTIONS, "those of format 1", "others"),

@@ -8,22 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gstalker.kernels.camera import rigid_rotation_quat_wxyz
 from gstalker.kernels.frame import Frame
 from gstalker.runtime.audio import log_mel, mel_windows, video_frame_count
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.poses import head_pose_vector
 
 AUDIO_BATCH = 128  # video frames of audio at once: bounds the memory of a long recording
-
-
-def head_pose_vector(avatar_from_head: np.ndarray) -> np.ndarray:
-    """Rotation vector (rad) and translation (m), (..., 6) float32, of rigid transforms (..., 4, 4)."""
-    quats = rigid_rotation_quat_wxyz(np.asarray(avatar_from_head, np.float64)[..., :3, :3])
-    sine = np.linalg.norm(quats[..., 1:], axis=-1, keepdims=True)
-    angle = 2 * np.arctan2(sine, quats[..., :1])
-    turn = quats[..., 1:] * np.where(sine > 1e-12, angle / np.maximum(sine, 1e-12), 2.0)
-    return np.concatenate([turn, np.asarray(avatar_from_head)[..., :3, 3]], axis=-1).astype(np.float32)
 
 
 def avatar_from_torso_rigid(torso_rigid: np.ndarray, torso_origin_avatar_m: np.ndarray) -> np.ndarray:
