@@ -1,4 +1,4 @@
-"""Regions of a picture told from face landmarks and matte: mouth and eye boxes, head and torso masks, openings.
+"""Regions of a picture from face landmarks and matte: mouth and eye boxes, head and torso masks, openings.
 
 Pure geometry, no torch. All sizes are given for a picture of 256 x 256 and scale with it.
 """
@@ -32,7 +32,7 @@ def mouth_box(landmarks_px: np.ndarray, size_px: int) -> Box:
 
 
 def eye_boxes(landmarks_px: np.ndarray, size_px: int) -> tuple[Box, Box]:
-    """Boxes of fixed size about the person's right and left eye, from the corners, which blinks do not move."""
+    """Boxes of fixed size about the person's right and left eye, by the corners, which blinks leave."""
     right, left = (
         _box_about(landmarks_px[list(corners)].mean(axis=0), EYE_BOX_PX, size_px)
         for corners in (lm.RIGHT_EYE_CORNERS, lm.LEFT_EYE_CORNERS)

@@ -1,7 +1,7 @@
 """Exact tracks beside a video: what a maker of synthetic video knows and `prepare` need not measure.
 
     NAME.mp4                      the video: square, size_px x size_px, 25 fps, with sound
-    NAME.tracks.safetensors       the arrays of `Sidecar`, float32; its metadata entry "gstalker_sidecar" is JSON
+    NAME.tracks.safetensors       the arrays of `Sidecar`, float32; JSON under metadata "gstalker_sidecar"
     NAME.matte.mkv (optional)     FFV1 grey, as many frames as the video: 255 person, 0 backdrop
 
 All arrays speak of the video's own pixels and frames: `prepare` neither crops nor resamples such a video.
@@ -70,7 +70,7 @@ def write_sidecar(video: Path, sidecar: Sidecar, matte: np.ndarray | None = None
     Args:
         video: path of the video, NAME.mp4.
         sidecar: what is known of it.
-        matte: (T, size_px, size_px) uint8, 255 where the person is, or None: `prepare` then keys the backdrop.
+        matte: (T, size_px, size_px) uint8, 255 where the person is, or None: `prepare` then finds it.
 
     Raises:
         ValueError: an array has another shape, or a value that must be known is not finite.

@@ -1,0 +1,204 @@
+"""Person and backdrop told apart by colour, where the backdrop is plain.
+
+A take's backdrop is modelled by a smooth plate, first a low-order polynomial per channel over pixels that are
+backdrop for certain, then refined by what is seen of it in every pixel. A pixel's matte is the share of
+person in the mixture I = alpha F + (1 - alpha) P of person colour F and plate P; it is solved along the line
+from P to F only in the seam between what is backdrop and what is person for certain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from gstalker.runtime.prepare.polynomial import fit_plate, polynomial_plate
+from gstalker.runtime.regions import below_jaw
+
+PLAIN_BACKDROP = 16.0  # spread of border pixels about a quadratic, of 255, that still counts as plain
+PLAIN_SATURATION = 0.25  # a key needs a colour of its own: (max - min) / max of the plate
+BORDER = 0.10  # of the picture's side: where backdrop is looked for first, at the top and the sides
+PLATE_FRAMES = 15
+SEAM_PX_AT_256 = 2.5  # half width of the seam between certain person and certain backdrop
+BACKDROP_CHROMA = 0.10  # chroma distance from the plate, in units of the plate's own chroma, still backdrop
+PERSON_CHROMA = 0.45  # from here on person for certain
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """A take's backdrop.
+
+    Attributes:
+        plate: (H, W, 3) float32 0..255.
+        psnr_db: plate against the backdrop pixels that are seen.
+    """
+
+    plate: np.ndarray
+    psnr_db: float
+
+
+def border_mask(landmarks_px: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """(H, W) bool: top and side borders above the chin, and clear of the face: backdrop in a portrait."""
+    rows, columns = max(2, round(BORDER * height_px)), max(2, round(BORDER * width_px))
+    mask = np.zeros((height_px, width_px), bool)
+    mask[:rows] = True
+    mask[:, :columns] = mask[:, -columns:] = True
+    mask[int(np.clip(np.median(landmarks_px[:, 152, 1]), rows, height_px)) :] = False
+    low, high = np.min(landmarks_px[..., :2], axis=(0, 1)), np.max(landmarks_px[..., :2], axis=(0, 1))
+    grow = 0.35 * (high - low)  # hair above and beside the face
+    x0, y0 = np.maximum(low - grow, 0).astype(int)
+    x1, y1 = (high + grow).astype(int) + 1
+    mask[y0:y1, x0:x1] = False
+    return mask
+
+
+def measure_backdrop(pictures: np.ndarray, landmarks_px: np.ndarray) -> tuple[float, float]:
+    """How plain the backdrop is, from its borders alone.
+
+    Args:
+        pictures: (T, H, W, 3) uint8, may be small.
+        landmarks_px: (T, 478, >=2) finite.
+
+    Returns:
+        robust spread about a quadratic, of 255; and the saturation 0..1 of the fitted plate at the border.
+    """
+    height, width = pictures.shape[1:3]
+    border = border_mask(landmarks_px, height, width)
+    chosen = np.broadcast_to(border, pictures.shape[:3])
+    coefficients, spread = fit_plate(pictures.astype(np.float32), chosen, order=2)
+    if not np.isfinite(spread):
+        return spread, 0.0
+    plate = polynomial_plate(coefficients, height, width)[border]
+    top = plate.max(axis=-1)
+    return spread, float(np.median((top - plate.min(axis=-1)) / np.maximum(top, 1.0)))
+
+
+def is_plain(spread: float, saturation: float) -> bool:
+    """Whether a backdrop measured so can be keyed."""
+    return spread <= PLAIN_BACKDROP and saturation >= PLAIN_SATURATION
+
+
+def find_backdrop(pictures: np.ndarray, landmarks_px: np.ndarray) -> Backdrop:
+    """Model the backdrop of one take.
+
+    Args:
+        pictures: (T, H, W, 3) uint8.
+        landmarks_px: (T, 478, >=2) finite.
+    """
+    picked = np.linspace(0, len(pictures) - 1, min(PLATE_FRAMES, len(pictures))).round().astype(int)
+    sample = pictures[picked].astype(np.float32)
+    height, width = sample.shape[1:3]
+    border = border_mask(landmarks_px[picked], height, width)
+    coefficients, _ = fit_plate(sample, np.broadcast_to(border, sample.shape[:3]), order=2)
+    for order in (3, 5, 5):
+        plate = polynomial_plate(coefficients, height, width)
+        certain = _certain_backdrop(sample, plate)
+        coefficients, _ = fit_plate(sample, certain, order=order)
+    plate = polynomial_plate(coefficients, height, width)
+    certain = _certain_backdrop(sample, plate)
+    plate = _with_detail(sample, certain, plate)
+    error = (sample - plate)[certain]
+    psnr = float(10 * np.log10(255.0**2 / max(1e-6, float((error**2).mean())))) if len(error) else 0.0
+    return Backdrop(plate, psnr)
+
+
+def key_matte(picture: np.ndarray, plate: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
+    """The soft matte of one frame.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        plate: (H, W, 3) float32.
+        landmarks_px: (478, >=2).
+
+    Returns:
+        (H, W) uint8, 255 where the person is.
+    """
+    image = picture.astype(np.float32)
+    distance = chroma_distance(image, plate)
+    size = picture.shape[0]
+    person = _solid_person(distance, landmarks_px)
+    radius = max(1, round(SEAM_PX_AT_256 * size / 256))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    inner = cv2.erode(person, kernel).astype(bool)
+    # Fine hair: outside the solid person, where the colour leaves the plate within a few pixels of it.
+    reach = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * radius + 1, 4 * radius + 1)))
+    seam = reach.astype(bool) & ~inner
+    foreground = _spread(image, inner, sigma=2.0 * radius)
+    line = foreground - plate
+    alpha = ((image - plate) * line).sum(axis=-1) / np.maximum((line**2).sum(axis=-1), 20.0**2)
+    alpha = np.clip((alpha - 0.06) / 0.88, 0.0, 1.0)  # noise of the plate and of the person's colour
+    matte = np.where(inner, 1.0, np.where(seam, alpha, 0.0))
+    return np.round(matte * 255.0).astype(np.uint8)
+
+
+def chroma_distance(image: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """(..., 3), (..., 3) -> (...) how far a colour has left the plate's chroma; 0 plate, 1 grey.
+
+    Signed along the plate's chroma: grey cloth in blue light stays far from a blue plate that is in shade,
+    since what counts is the share of the plate's chroma left at the pixel's own brightness.
+    """
+    brightness = image.mean(axis=-1, keepdims=True)
+    plate_brightness = plate.mean(axis=-1, keepdims=True)
+    chroma = (image - brightness) / (brightness + 12.0)
+    plate_chroma = (plate - plate_brightness) / (plate_brightness + 12.0)
+    reference = np.maximum((plate_chroma**2).sum(axis=-1), 1e-4)
+    share = (chroma * plate_chroma).sum(axis=-1) / reference
+    return 1.0 - share
+
+
+def _certain_backdrop(sample: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    near = np.abs(sample - plate).max(axis=-1) < 28.0
+    near &= np.abs(chroma_distance(sample, plate)) < 2 * BACKDROP_CHROMA
+    kernel = np.ones((5, 5), np.uint8)
+    return np.stack([cv2.erode(n.astype(np.uint8), kernel, borderValue=1).astype(bool) for n in near])
+
+
+def _with_detail(sample: np.ndarray, certain: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Add to the smooth plate what is seen beside it: lamps, seams of cloth, clipped highlights."""
+    seen = certain.sum(axis=0).astype(np.float32)
+    residual = ((sample - plate) * certain[..., None]).sum(axis=0)
+    mean = residual / np.maximum(seen, 1.0)[..., None]
+    known = seen >= min(3, len(sample))
+    wide = _spread(mean, known, sigma=plate.shape[0] / 40)
+    return np.clip(plate + np.where(known[..., None], mean, wide), 0.0, 255.0).astype(np.float32)
+
+
+def _solid_person(distance: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 0/1: the person with no holes: what the face belongs to, closed from its outline inward."""
+    height, width = distance.shape
+    person = (distance > (BACKDROP_CHROMA + PERSON_CHROMA) / 2).astype(np.uint8)
+    person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    # The torso runs out of the picture: close its lower edge so that holes that touch it are filled as well.
+    below = below_jaw(landmarks_px[:, :2], height, width)
+    columns = np.flatnonzero(person[-3:].any(axis=0))
+    if len(columns):
+        person[-1, columns[0] : columns[-1] + 1] = 1
+    count, labels = cv2.connectedComponents(person)
+    oval = landmarks_px[:, :2].astype(int)
+    inside = (oval >= 0).all(axis=1) & (oval[:, 0] < width) & (oval[:, 1] < height)
+    votes = np.bincount(labels[oval[inside, 1], oval[inside, 0]], minlength=count)
+    votes[0] = 0
+    face = labels == votes.argmax()
+    torso = np.isin(labels, np.unique(labels[below & (labels > 0)])) & (labels > 0)
+    # Pieces of the torso that the key cut off are kept where they are large; specks of noise are not.
+    large = np.bincount(labels.ravel(), minlength=count) > 0.002 * height * width
+    person = (face | (torso & large[labels])).astype(np.uint8)
+    flooded = np.pad(person, 1)
+    scratch = np.zeros((height + 4, width + 4), np.uint8)  # floodFill wants it two larger each way
+    cv2.floodFill(flooded, scratch, (0, 0), 2)
+    return (flooded[1:-1, 1:-1] != 2).astype(np.uint8)
+
+
+def _spread(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
+    """Values of `known` pixels carried outward: normalised convolution, wide where nothing is near."""
+    result = np.zeros_like(image, np.float32)
+    weight = np.zeros(image.shape[:2], np.float32)
+    mask = known.astype(np.float32)
+    values = (image * mask[..., None]).astype(np.float32)
+    share = 1.0
+    for widen in (1.0, 4.0):
+        result += share * cv2.GaussianBlur(values, (0, 0), sigma * widen)
+        weight += share * cv2.GaussianBlur(mask, (0, 0), sigma * widen)
+        share *= 1e-3
+    return result / np.maximum(weight, 1e-12)[..., None]
