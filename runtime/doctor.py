@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata, util
 
+from gstalker.runtime.errors import InputError
+from gstalker.runtime.prepare.face_model import FILE_NAME, cache_folder, find_face_model
+
 BASE_PACKAGES = {  # distribution -> import name
     "av": "av",
     "jinja2": "jinja2",
@@ -27,6 +30,8 @@ BASE_PACKAGES = {  # distribution -> import name
     "scipy": "scipy",
     "tyro": "tyro",
 }
+
+DOWNLOAD_OPTION = "--download-face-model"  # of gstalker prepare
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,10 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything; never raises for something that is missing."""
-    return [
-        machine(),
-        base(),
-        *training(),
-        inference(),
-        *face_tracking(),
-        sound(),
-        made_speech(),
-    ]
+    first = [machine(), base()]
+    if first[-1].state == "broken":  # all else stands on it
+        return first
+    return [*first, *training(), inference(), *face_tracking(), sound(), made_speech()]
 
 
 def usable_cores() -> int:
@@ -156,7 +156,7 @@ def training() -> Iterator[Finding]:
 
 
 def inference() -> Finding:
-    """What ONNX Runtime really runs on, asked of a session: its list of providers names only the build's."""
+    """What ONNX Runtime really runs on, asked of sessions: its list of providers names only the build's."""
     builds = [d for d in ("onnxruntime", "onnxruntime-gpu") if _version(d)]
     choice = "pip install 'gstalker[cpu]', or 'gstalker[gpu]' with an NVIDIA GPU"
     if len(builds) > 1:
@@ -169,30 +169,41 @@ def inference() -> Finding:
     if not _installed("onnxruntime"):
         return Finding("inference", "absent", "ONNX Runtime is not installed", choice)
     try:
-        providers = session_providers()
-    except (ImportError, OSError, RuntimeError) as error:
+        used, starting = avatar_providers(), starting_providers()
+    except (ImportError, OSError, RuntimeError, InputError) as error:
         return Finding("inference", "broken", f"ONNX Runtime does not run a session: {error}", choice)
     build = f"{builds[0]} {_version(builds[0])}" if builds else "ONNX Runtime"
+    also = ", ".join(p for p in starting if p not in used)
     advice = ""
-    if "onnxruntime-gpu" in builds and "CUDAExecutionProvider" not in providers:
+    if "onnxruntime-gpu" in builds and "CUDAExecutionProvider" not in starting:
         advice = "this is the GPU build, but CUDA did not start: look at the driver, or install onnxruntime"
-    return Finding("inference", "ok", f"{build} on {', '.join(providers)}", advice)
+    detail = f"{build}: avatars run on {', '.join(used)}" + (f"; also starts here: {also}" if also else "")
+    return Finding("inference", "ok", detail, advice)
 
 
-def session_providers() -> list[str]:
-    """The execution providers that a session of a one-node model really got."""
+def avatar_providers() -> list[str]:
+    """The execution providers that a served avatar's networks get."""
+    from gstalker.runtime.infer import open_session  # needs the base, which is what is being examined
+
+    return open_session(_one_node_model(), "a graph of one node", 1).get_providers()
+
+
+def starting_providers() -> list[str]:
+    """The execution providers that start on this machine, whether or not avatars use them."""
     onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a provider that does not start is reported here, not on the terminal
+    offered = onnxruntime.get_available_providers()
+    return onnxruntime.InferenceSession(_one_node_model(), options, providers=offered).get_providers()
+
+
+def _one_node_model() -> bytes:
     from onnx import TensorProto, helper
 
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", value[:1], value[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # a provider that does not start is reported here, not on the terminal
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=onnxruntime.get_available_providers()
-    )
-    return session.get_providers()
+    return model.SerializeToString()
 
 
 def face_tracking() -> Iterator[Finding]:
@@ -200,7 +211,13 @@ def face_tracking() -> Iterator[Finding]:
     if _installed("mediapipe"):
         yield Finding("face tracking", "ok", f"mediapipe {_version('mediapipe')}")
     else:
-        yield Finding("face tracking", "absent", "mediapipe is not installed", "pip install 'gstalker[train]'")
+        yield Finding("face tracking", "absent", "mediapipe is not installed", _install("train"))
+    try:
+        yield Finding("face model", "ok", str(find_face_model(None, may_download=False)))
+    except InputError:
+        advice = f"put it there, or let gstalker prepare fetch it once with {DOWNLOAD_OPTION}"
+        detail = f"{FILE_NAME} is neither in $GSTALKER_MODELS nor in {cache_folder()}"
+        yield Finding("face model", "absent", detail, advice)
 
 
 def sound() -> Finding:

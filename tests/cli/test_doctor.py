@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from helpers.without_extras import EXTRAS, run_without
@@ -44,8 +45,9 @@ def test_a_broken_base_is_named_and_is_exit_code_1(monkeypatch: pytest.MonkeyPat
 
 def test_inference_is_asked_of_a_session():
     pytest.importorskip("onnxruntime", reason="needs the extra cpu or gpu")
-    assert "CPUExecutionProvider" in doctor.session_providers()
-    assert finding("inference").state == "ok"
+    assert doctor.avatar_providers() == ["CPUExecutionProvider"]
+    assert "CPUExecutionProvider" in doctor.starting_providers()
+    assert "avatars run on CPUExecutionProvider" in finding("inference").detail
 
 
 def test_two_builds_of_onnx_runtime_are_called_broken(monkeypatch: pytest.MonkeyPatch):
@@ -59,7 +61,8 @@ def test_two_builds_of_onnx_runtime_are_called_broken(monkeypatch: pytest.Monkey
 def test_a_gpu_build_that_falls_back_to_the_cpu_is_noticed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(doctor, "_version", lambda d: "1.0" if d == "onnxruntime-gpu" else "")
     monkeypatch.setattr(doctor, "_installed", lambda module: True)
-    monkeypatch.setattr(doctor, "session_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(doctor, "avatar_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(doctor, "starting_providers", lambda: ["CPUExecutionProvider"])
     assert "CUDA did not start" in doctor.inference().advice
 
 
@@ -87,3 +90,21 @@ def test_the_memory_is_a_plausible_figure():
     memory = doctor.memory_bytes()
     assert memory is not None
     assert 2**28 < memory < 2**46
+
+
+def test_the_face_model_is_found_where_prepare_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GSTALKER_MODELS", str(tmp_path))
+    absent = finding("face model")
+    assert absent.state == "absent"
+    assert "face_landmarker.task is neither in $GSTALKER_MODELS nor in" in absent.detail
+    assert doctor.DOWNLOAD_OPTION in absent.advice
+    (tmp_path / "face_landmarker.task").write_bytes(b"a model")
+    assert finding("face model").detail == str(tmp_path / "face_landmarker.task")
+
+
+def test_the_option_that_doctor_names_is_one_of_prepare(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["prepare", "--help"]) == 0
+    assert doctor.DOWNLOAD_OPTION in capsys.readouterr().out
