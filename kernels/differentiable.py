@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gstalker.kernels import cpu
+from gstalker.kernels import cpu, cuda
 from gstalker.kernels.sh import sh_terms
 
 Array = torch.Tensor | np.ndarray
@@ -31,16 +31,18 @@ class _CpuRasterizer(torch.autograd.Function):
             *size,
             background.detach().numpy(),
         )
+        # Saved so that torch complains if they are changed in place before the backward pass reads them.
+        ctx.save_for_backward(means, quats, scales, background)
         ctx.drawing = drawing
         ctx.screen = screen
         ctx.background_is_color = background.ndim == 1
-        ctx.set_materialize_grads(True)
         return torch.from_numpy(drawing.rgb), torch.from_numpy(1 - drawing.transmittance)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> Any:
         g_rgb, g_alpha = grads
+        _ = ctx.saved_tensors
         drawing: cpu.Drawing = ctx.drawing
         g_background = None
         if ctx.needs_input_grad[5]:
@@ -93,8 +95,26 @@ def rasterize(
     """
     if not isinstance(background, torch.Tensor):
         background = torch.from_numpy(np.asarray(background, dtype=np.float32))
+    if screen_gradients is not None and screen_gradients.shape != (len(means),):
+        raise ValueError(f"screen_gradients: expected shape ({len(means)},), got {tuple(screen_gradients.shape)}.")
+    if backend == "cuda":
+        return cuda.rasterize(
+            means,
+            quats_wxyz,
+            scales,
+            opacities,
+            colors,
+            viewmat=torch.as_tensor(viewmat),
+            K=torch.as_tensor(K),
+            width_px=width_px,
+            height_px=height_px,
+            background=background,
+            screen_gradients=screen_gradients,
+        )
     if backend != "cpu":
         raise ValueError(f'backend: expected "cpu" or "cuda", got "{backend}".')
+    if means.device.type != "cpu":
+        raise ValueError(f'backend "cpu": expected tensors on the CPU, got them on {means.device}.')
     return _CpuRasterizer.apply(
         means,
         quats_wxyz,
