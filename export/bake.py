@@ -20,10 +20,9 @@ from gstalker.export.baked_avatar import (
     BakedTorso,
     Conv,
     Dense,
-    GoldenRows,
 )
 from gstalker.kernels.gaussians import Gaussians
-from gstalker.runtime.bundle import IdleMotion
+from gstalker.runtime.bundle import Golden, IdleMotion
 from gstalker.runtime.landmarks import EXPRESSION_BLENDSHAPES
 from gstalker.runtime.model.audio_encoder import LEAKY_SLOPE, AudioEncoder
 from gstalker.runtime.model.avatar import AvatarModel
@@ -150,7 +149,7 @@ def mover_extremes(
     return low.numpy(), high.numpy(), scale_low, scale_high
 
 
-def golden_rows(model: AvatarModel, samples: DrivingSamples, torso_rows: Tensor) -> GoldenRows:
+def golden_rows(model: AvatarModel, samples: DrivingSamples, torso_rows: Tensor) -> Golden:
     """A few real inputs and what the torch model makes of them."""
     c = model.canonical
     picks = np.linspace(0, len(samples.mel_windows) - 1, GOLDEN_ROWS).astype(int)
@@ -162,7 +161,7 @@ def golden_rows(model: AvatarModel, samples: DrivingSamples, torso_rows: Tensor)
         for code, face in zip(codes, torch.from_numpy(expression), strict=True)
     ]
     torso_deltas = [model.torso(c.means[torso_rows], p) for p in poses]
-    return GoldenRows(
+    return Golden(
         mel_window=mel,
         expression=expression,
         head_pose=pose,
