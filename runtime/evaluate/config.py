@@ -10,6 +10,7 @@ from pathlib import Path
 class EvalConfig:
     """Options of an evaluation; every field has a default that measures all there is."""
 
+    dataset: Path | None = None  # where the run's dataset lies now; None: where it was when it was trained
     clips: int | None = None  # measure the first so many test clips only; None: all
     frames: int | None = None  # measure the first so many frames of each clip only; None: all
     lpips_weights: Path | None = None  # AlexNet LPIPS weights (.npz); None: looked for in the usual places

@@ -102,9 +102,13 @@ def evaluate(
                         config.voice_seconds,
                         worker,
                         video=folder / "voice.mp4" if config.video else None,
-                        tick=lambda d, n: progress(d, n, "another voice") if progress else None,
+                        progress=progress,
                     )
+        if progress:
+            progress.stage("writing the report", 1)
         result = _write(folder, run, subjects, measured, voice, skipped, config, start)
+        if progress:
+            progress.advance()
     return dataclasses.replace(result, report=Path(out))
 
 

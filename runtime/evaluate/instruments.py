@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 
+from gstalker.runtime.errors import InputError
+from gstalker.runtime.evaluate import find_models
+from gstalker.runtime.evaluate.config import EvalConfig
+from gstalker.runtime.evaluate.detection import Detection, Detector
 from gstalker.runtime.evaluate.evaluation import Instruments
+from gstalker.runtime.evaluate.measure import Compare
+from gstalker.runtime.prepare.face import BLENDSHAPE_NAMES, FaceTracker, MediaPipeTracker
+from gstalker.runtime.prepare.face_model import FILE_NAME
+
+
+class TrackerDetector:
+    """The tracker that `prepare` uses, looking at rendered and real pictures alike."""
+
+    name = "MediaPipe Face Landmarker"
+    blendshape_names = BLENDSHAPE_NAMES
+
+    def __init__(self, tracker: FaceTracker) -> None:
+        self._tracker = tracker
+
+    def detect(self, pictures: Iterable[np.ndarray]) -> Detection:
+        """See `Detector.detect`."""
+        track = self._tracker.track(pictures)
+        return Detection(track.landmarks_px[..., :2], track.blendshapes)
+
+
+def find_instruments(config: EvalConfig) -> Instruments:
+    """Everything this machine has, and one sentence for each thing it lacks.
+
+    Raises:
+        InputError: a model file was asked for by its path and cannot be used.
+    """
+    detector, no_detector = _detector(config.face_model)
+    lpips, no_lpips = _lpips(config.lpips_weights)
+    return Instruments(ssim, detector, lpips, tuple(reason for reason in (no_detector, no_lpips) if reason))
 
 
 def ssim(rendered: np.ndarray, real: np.ndarray) -> float:
@@ -17,6 +53,28 @@ def ssim(rendered: np.ndarray, real: np.ndarray) -> float:
     return float(fused_ssim(pair[0], pair[1]))
 
 
-def arithmetic_only() -> Instruments:
-    """What is always there."""
-    return Instruments(ssim=ssim, detector=None, lpips=None)
+def _detector(given: Path | None) -> tuple[Detector | None, str]:
+    model = find_models.find_landmark_model(given)
+    if model is None:
+        return None, (
+            f"everything read off faces (lip distance, openings, blinks): {FILE_NAME} was not found. "
+            "Give --face-model, or put it into the folder $GSTALKER_MODELS."
+        )
+    try:
+        return TrackerDetector(MediaPipeTracker(model)), ""
+    except InputError as error:
+        if given is not None:
+            raise
+        return None, f"everything read off faces (lip distance, openings, blinks): {error}"
+
+
+def _lpips(given: Path | None) -> tuple[Compare | None, str]:
+    weights = find_models.find_lpips_weights(given)
+    if weights is None:
+        return None, (
+            f"LPIPS: {find_models.LPIPS_FILE} was not found. Give --lpips-weights, or put it into the folder "
+            "$GSTALKER_MODELS."
+        )
+    from gstalker.runtime.evaluate.lpips import Lpips  # imports torch
+
+    return Lpips(weights), ""

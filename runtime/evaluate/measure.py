@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -29,9 +28,15 @@ Compare = Callable[[np.ndarray, np.ndarray], float]
 
 
 class Progress(Protocol):
-    """Called as work goes on; both counts are pictures."""
+    """Where work is reported, picture by picture."""
 
-    def __call__(self, done: int, total: int, what: str) -> None: ...
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        """Begin a stage of so many pictures."""
+        ...
+
+    def advance(self, text: str = "") -> None:
+        """One more is done."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ def measure(
     measured = Measured()
     entries = {e.name: e for e in dataset.manifest.clips}
     counts = {n: min(entries[n].frame_count, most_frames or entries[n].frame_count) for n in clip_names}
-    total, done = sum(counts.values()) * len(subjects), 0
+    if progress:
+        progress.stage("measuring", sum(counts.values()) * len(subjects))
     under_way: list[_Open] = []
 
     for name in clip_names:
@@ -150,9 +156,8 @@ def measure(
                 kept=kept,
                 first=number == 0,
                 film=film if number == 0 else None,
-                tick=partial(_tick, progress, done, total, f"{name}: {subject.name}"),
+                progress=progress,
             )
-            done += len(frames)
         under_way.append(opened)
         if len(under_way) > 1:  # one clip behind, so that the detector is never waited for in between
             measured.clips.append(_finish(under_way.pop(0), worker, measured))
@@ -172,7 +177,7 @@ def _measure_subject(
     kept: ClipKeepsakes | None,
     first: bool,
     film: Film | None,
-    tick: Callable[[int], None],
+    progress: Progress | None,
 ) -> tuple[PictureCurves, DetectionJob | None]:
     frames = len(where)
     mse = {region: np.full(frames, np.nan) for region in picture_measures.REGIONS}
@@ -208,18 +213,14 @@ def _measure_subject(
                 kept.worst = Worst(t, float(mse["full"][t]), real.copy(), rendered)
         if film:
             film.add([real, rendered, difference(rendered, real)], f"{clip.entry.name}, frame {t}")
-        tick(t + 1)
+        if progress:
+            progress.advance(f"{clip.entry.name}: {subject.name}")
     if job:
         job.close()
     if film:
         film.end_clip(clip.samples)
     measured.pictures[subject.name] = measured.pictures.get(subject.name, 0) + frames
     return PictureCurves(mse, ssim, lpips, None), job
-
-
-def _tick(progress: Progress | None, before: int, total: int, what: str, frames: int) -> None:
-    if progress:
-        progress(before + frames, total, what)
 
 
 def _finish(opened: _Open, worker: DetectionWorker | None, measured: Measured) -> MeasuredClip:

@@ -6,7 +6,6 @@ speech. The same figures of the real person on the test clips say what may be ho
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from gstalker.runtime.evaluate.comparison_video import ComparisonVideo
 from gstalker.runtime.evaluate.curves import detected_face
 from gstalker.runtime.evaluate.detection import DetectionWorker
 from gstalker.runtime.evaluate.loudness import LAGS_S, frame_loudness_db, shifted_loudness_db
+from gstalker.runtime.evaluate.measure import Progress
 from gstalker.runtime.evaluate.picture_measures import as_bytes
 from gstalker.runtime.evaluate.subject import VoiceSubject
 
@@ -79,7 +79,7 @@ def cross_drive(
     worker: DetectionWorker | None,
     *,
     video: Path | None = None,
-    tick: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> VoiceReport:
     """Let a subject speak a sound and measure its mouth.
 
@@ -88,11 +88,12 @@ def cross_drive(
         samples: (S,) 16 kHz mono.
         most_seconds: how much of it to speak.
         video: an MP4 to write.
-        tick: called with (done, total) pictures.
     """
     seconds = len(samples) / AUDIO_RATE_HZ
     samples = samples[: round(most_seconds * AUDIO_RATE_HZ)]
     frames = audio.video_frame_count(len(samples))
+    if progress:
+        progress.stage("another voice", frames)
     job = worker.start() if worker else None
     film: ComparisonVideo | None = None
     kept: dict[int, np.ndarray] = {}
@@ -107,8 +108,8 @@ def cross_drive(
                 film.add([rendered], f"{subject.name}: {wav.name}")
             if t % every == 0:
                 kept[t] = rendered
-            if tick:
-                tick(t + 1, frames)
+            if progress:
+                progress.advance(wav.name)
         if film:
             film.end_clip(samples)
     finally:

@@ -30,7 +30,9 @@ from gstalker.runtime.evaluate.detection import Detection
 SIZE_PX = 96
 BLENDSHAPES = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight")
 GREEN, MOUTH_GREEN, EYE_GREEN = 160, 20, 255
-MOUTH_HALF_WIDTH, EYE_HALF_WIDTH, EYE_OFFSET = 7.0, 5.0, (13.0, -16.0)
+MOUTH_HALF_WIDTH, EYE_HALF_WIDTH = 7.0, 5.0
+# From the middle of the mouth.
+RIGHT_EYE_AT, LEFT_EYE_AT, HEAD_AT = np.array([-13.0, -16.0]), np.array([13.0, -16.0]), np.array([0.0, -14.0])
 OPEN_LIDS = 4.0
 
 
@@ -42,16 +44,16 @@ def landmarks(centre: np.ndarray, opening: float, lids: float) -> np.ndarray:
         turn = 2 * np.pi * np.arange(len(indices)) / len(indices)
         points[list(indices)] = middle + np.stack([-half_width * np.cos(turn), half_height * np.sin(turn)], 1)
 
-    head = centre + [0.0, -14.0]
+    head = centre + HEAD_AT
     for indices, at in ((lm.RIGHT_BROW, (-13, -12)), (lm.LEFT_BROW, (13, -12)), (lm.NOSE, (0, 0))):
         points[list(indices)] = head + at
     points[list(lm.RIGID)] = head
     ring(lm.LIPS_OUTER, centre, MOUTH_HALF_WIDTH + 2, opening / 2 + 2)
     ring(lm.LIPS_INNER, centre, MOUTH_HALF_WIDTH, opening / 2)
-    ring(lm.RIGHT_EYE, centre + [-EYE_OFFSET[0], EYE_OFFSET[1]], EYE_HALF_WIDTH, lids / 2)
-    ring(lm.LEFT_EYE, centre + EYE_OFFSET, -EYE_HALF_WIDTH, lids / 2)
-    points[list(lm.RIGHT_IRIS)] = centre + [-EYE_OFFSET[0], EYE_OFFSET[1]]
-    points[list(lm.LEFT_IRIS)] = centre + EYE_OFFSET
+    ring(lm.RIGHT_EYE, centre + RIGHT_EYE_AT, EYE_HALF_WIDTH, lids / 2)
+    ring(lm.LEFT_EYE, centre + LEFT_EYE_AT, -EYE_HALF_WIDTH, lids / 2)
+    points[list(lm.RIGHT_IRIS)] = centre + RIGHT_EYE_AT
+    points[list(lm.LEFT_IRIS)] = centre + LEFT_EYE_AT
     turn = 2 * np.pi * np.arange(len(lm.FACE_OVAL)) / len(lm.FACE_OVAL)
     points[list(lm.FACE_OVAL)] = head + np.stack([26 * np.sin(turn), -32 * np.cos(turn)], 1)
     return points
@@ -60,7 +62,7 @@ def landmarks(centre: np.ndarray, opening: float, lids: float) -> np.ndarray:
 def draw(centre: np.ndarray, opening: float, lids: float) -> tuple[np.ndarray, np.ndarray]:
     """A picture (96, 96, 3) uint8 and its matte."""
     y, x = np.mgrid[:SIZE_PX, :SIZE_PX] + 0.5
-    head = centre + [0.0, -14.0]
+    head = centre + HEAD_AT
     person = ((x - head[0]) / 28) ** 2 + ((y - head[1]) / 34) ** 2 <= 1
     torso = ~person & (y > 78) & (abs(x - SIZE_PX / 2) < 36)
     picture = plate().astype(np.float64)
@@ -68,8 +70,8 @@ def draw(centre: np.ndarray, opening: float, lids: float) -> tuple[np.ndarray, n
     picture[torso] = (120, GREEN, 90)
     for middle, half_width, height, green in (
         (centre, MOUTH_HALF_WIDTH, opening, MOUTH_GREEN),
-        (centre + [-EYE_OFFSET[0], EYE_OFFSET[1]], EYE_HALF_WIDTH, lids, EYE_GREEN),
-        (centre + EYE_OFFSET, EYE_HALF_WIDTH, lids, EYE_GREEN),
+        (centre + RIGHT_EYE_AT, EYE_HALF_WIDTH, lids, EYE_GREEN),
+        (centre + LEFT_EYE_AT, EYE_HALF_WIDTH, lids, EYE_GREEN),
     ):
         share = 1 - ((x - middle[0]) / half_width) ** 2
         half = height / 2 * np.sqrt(np.maximum(share, 0))
@@ -91,7 +93,8 @@ def speech(seed: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     count = frames * AUDIO_RATE_HZ // FPS
     seconds = np.arange(count) / AUDIO_RATE_HZ
-    swell = sum(np.sin(2 * np.pi * f * seconds + p) for f, p in zip((1.3, 2.1, 3.4), rng.uniform(0, 7, 3)))
+    turns = np.array([[1.3], [2.1], [3.4]]) * seconds + rng.uniform(0, 1, (3, 1))
+    swell = np.sin(2 * np.pi * turns).sum(axis=0)
     level = np.clip(swell / 3 + 0.35, 0.0, 1.0)
     samples = 0.5 * level * rng.uniform(-1, 1, count)
     return samples.astype(np.float32), level[:: AUDIO_RATE_HZ // FPS]
@@ -103,7 +106,7 @@ def make_clip(name: str, split: str, seed: int, frames: int = 40, *, blink: bool
     opening = 1.0 + 6.0 * level
     lids = np.full(frames, OPEN_LIDS)
     if blink:
-        lids[frames // 2 : frames // 2 + 4] = (2.0, 0.5, 0.5, 2.0)
+        lids[frames // 2 : frames // 2 + 4] = (2.0, 0.5, 0.5, 2.0)[: frames - frames // 2]
     centres = np.array([48.0, 56.0]) + sway * np.sin(np.arange(frames) / 5.0)[:, None] * [1.0, 0.0]
     drawn = [draw(c, o, e) for c, o, e in zip(centres, opening, lids, strict=True)]
     blinks = 1 - lids / OPEN_LIDS

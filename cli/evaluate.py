@@ -1,0 +1,76 @@
+"""`gstalker eval`: run in, report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a run on the held-out clips of its dataset, next to what a simpler model would show."""
+
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(name="run")]
+    """Folder that `gstalker train` wrote."""
+    out: Path
+    """Folder of the report: index.html, metrics.json, pictures, plots, videos. An earlier report is replaced."""
+    dataset: Path | None = None
+    """The run's dataset, if it is no longer where it was in training."""
+    clips: int | None = None
+    """Measure the first so many held-out clips only."""
+    frames: int | None = None
+    """Measure the first so many frames of each clip only."""
+    face_model: Path | None = None
+    """MediaPipe's face_landmarker.task; otherwise from $GSTALKER_MODELS or the user's cache. Without it
+    nothing is read off faces."""
+    lpips_weights: Path | None = None
+    """AlexNet LPIPS weights, lpips_alex.npz; otherwise from $GSTALKER_MODELS. Without them no LPIPS."""
+    lpips_every: int = 3
+    """LPIPS on every so many frames."""
+    voice: Path | None = None
+    """A WAV of another speaker: does that voice move the mouth?"""
+    voice_seconds: float = 20.0
+    """Speak at most so many seconds of it."""
+    video: bool = True
+    """Write real | rendered | difference as MP4 with sound."""
+
+    def run(self) -> None:
+        from gstalker.cli.progress import RichProgress
+        from gstalker.runtime.evaluate.config import EvalConfig
+        from gstalker.runtime.evaluate.evaluate_run import evaluate_run
+        from gstalker.runtime.evaluate.tables import figure_table
+
+        config = EvalConfig(
+            dataset=self.dataset,
+            clips=self.clips,
+            frames=self.frames,
+            lpips_weights=self.lpips_weights,
+            lpips_every=self.lpips_every,
+            face_model=self.face_model,
+            voice=self.voice,
+            voice_seconds=self.voice_seconds,
+            video=self.video,
+        )
+        with RichProgress() as progress:
+            result = evaluate_run(self.run_folder, self.out, config, progress)
+
+        console = Console(highlight=False)
+        part = figure_table(result.figures.overall, result.figures.real, main_only=True)
+        table = Table(box=None, header_style="bold")
+        table.add_column("")
+        for name in part.columns:
+            table.add_column(escape(name), justify="right")
+        for row in part.rows:
+            cells = [f"[bold]{c.text}[/]" if c.kind == "best" else c.text for c in row.cells]
+            table.add_row(escape(f"{row.label} {row.unit}".strip()), *cells)
+        console.print(table)
+        for line in result.skipped:
+            console.print(f"not measured: {escape(line)}", soft_wrap=True)
+        console.print(f"report written to {escape(str(result.report / 'index.html'))}", soft_wrap=True)
+        console.print(f"it took {result.seconds:.0f} s", soft_wrap=True)
