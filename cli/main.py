@@ -148,9 +148,7 @@ def _print_overview() -> None:
     width = max(map(len, COMMANDS))
     for name, command in COMMANDS.items():
         console.print(f"  [bold]{name:<{width}}[/]  {escape(command.summary)}", soft_wrap=True)
-    console.print(
-        "\n  --debug, anywhere, shows the traceback of a failure; --version the version", soft_wrap=True
-    )
+    console.print("\n  --debug, anywhere, shows the traceback of a failure; --version the version", soft_wrap=True)
 
 
 if __name__ == "__main__":
