@@ -1,9 +1,11 @@
-"""What can be wrong with a message."""
+"""What can be wrong with a message or with the other end."""
 
 from __future__ import annotations
 
+from gstalker.runtime.errors import InputError
 
-class WireError(ValueError):
+
+class WireError(InputError):
     """Bytes that are not a message of this wire version, or values that must not be sent as one."""
 
 
@@ -17,3 +19,15 @@ class WireVersionError(WireError):
         )
         self.theirs = theirs
         self.ours = ours
+
+
+class Refused(InputError):
+    """The server answered a request with a refusal; `code` is one of schema.REFUSAL_CODES."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class ServerLost(InputError):
+    """The server fell silent in the middle of a stream."""

@@ -154,10 +154,10 @@ class Welcome(Message):
     K: Annotated[tuple[float, ...], _floats(9, "Intrinsics of that camera, row by row.", "px")]
     width_px: Annotated[int, _uint("Width of its picture, and of the plate.", "px", low=1, high=8192)]
     height_px: Annotated[int, _uint("Height of its picture, and of the plate.", "px", low=1, high=8192)]
-    box_means_low_m: Annotated[tuple[float, ...], _floats(3, "Lowest corner of what the movers cover.", "m", "part")]
-    box_means_high_m: Annotated[tuple[float, ...], _floats(3, "Highest corner.", "m", "part")]
-    box_log_scale_low: Annotated[float, _float("Smallest natural logarithm of a mover's scale in metres.")]
-    box_log_scale_high: Annotated[float, _float("Largest.")]
+    box_position_min_m: Annotated[tuple[float, ...], _floats(3, "Lowest corner of what the movers cover.", "m", "part")]
+    box_position_max_m: Annotated[tuple[float, ...], _floats(3, "Highest corner.", "m", "part")]
+    box_log_scale_min: Annotated[float, _float("Smallest natural logarithm of a mover's scale in metres.")]
+    box_log_scale_max: Annotated[float, _float("Largest.")]
     means: Annotated[np.ndarray, Array("<f4", ("gaussian_count", 3), "Canonical centres.", "m", "part")]
     quats_wxyz: Annotated[
         np.ndarray, Array("<f4", ("gaussian_count", 4), "Rotations from local axes, w first.", "", "part")
@@ -225,6 +225,7 @@ class Stats(Message):
     frames_sent: Annotated[int, _uint("Time steps sent; one with both payloads counts once.")]
     frames_late: Annotated[int, _uint("Sent after their presentation time.")]
     frames_dropped: Annotated[int, _uint("Never sent, because they would have been late.")]
+    frames_refused: Annotated[int, _uint("Never sent, because a value lay outside the bundle's box.")]
     audio_chunks_sent: Annotated[int, _uint("Sound messages sent.")]
     requests_refused: Annotated[int, _uint("Requests answered by a refusal.")]
     lateness_p50_ms: Annotated[float, _float("Median over the last frames.", "ms")]

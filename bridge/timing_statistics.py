@@ -39,6 +39,7 @@ class ServeStatistics:
     frames_sent: int = 0
     frames_late: int = 0
     frames_dropped: int = 0
+    frames_refused: int = 0
     audio_chunks_sent: int = 0
     requests_refused: int = 0
     lateness_s: Recent = field(default_factory=Recent)
@@ -54,6 +55,7 @@ class ServeStatistics:
         """One line for a person."""
         return (
             f"{self.frames_sent} frames sent, {self.frames_late} late, {self.frames_dropped} dropped, "
+            f"{self.frames_refused} refused, "
             f"{self.audio_chunks_sent} pieces of sound; lateness p50 {1e3 * self.lateness_s.percentile(50):.1f} ms, "
             f"p99 {1e3 * self.lateness_s.percentile(99):.1f} ms, max {1e3 * self.lateness_s.largest:.1f} ms; "
             f"compute p50 {1e3 * self.compute_s.percentile(50):.1f} ms, "

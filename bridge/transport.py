@@ -34,6 +34,10 @@ class Address:
     def control(self) -> str:
         return self.at(self.control_port)
 
+    @property
+    def publication_port(self) -> int:
+        return self.control_port + 1
+
     def at(self, port: int) -> str:
         """Another port of the same host."""
         return f"tcp://{self.host}:{port}"
@@ -73,7 +77,7 @@ def bind_server(context: zmq.Context, address: Address) -> tuple[zmq.Socket, zmq
     _set_defaults(control, schema.MAX_REQUEST_BYTES, CONTROL_QUEUE)
     # What an XPUB receives are subscriptions: one byte and a topic.
     _set_defaults(publication, 1 + 4 * schema.TOPIC_BYTES, PUBLICATION_QUEUE)
-    for socket, port in ((control, address.control_port), (publication, address.control_port + 1)):
+    for socket, port in ((control, address.control_port), (publication, address.publication_port)):
         try:
             socket.bind(address.at(port))
         except zmq.ZMQError as error:
