@@ -9,6 +9,7 @@ Source: Zhang et al. 2018, arXiv:1801.03924, sec. 3 (the distance); Krizhevsky 2
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,11 @@ def _read_weights(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"LPIPS weights {path}: expected an .npz file, found none. Check the path.")
     try:
+        if not zipfile.is_zipfile(path):  # numpy would read a lone .npy as well
+            raise zipfile.BadZipFile("not a zip archive")
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in expected if name in archive.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"LPIPS weights {path}: expected an .npz of plain arrays, but it cannot be read as one ({error})."
         ) from error

@@ -1,0 +1,372 @@
+"""The whole evaluation over made-up talkers whose figures are known beforehand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from helpers.talking_disc import DiscDetector, draw, make_clip, write_dataset
+from PIL import Image
+
+from gstalker.runtime.bundle_manifest import SYNTHETIC_NOTICE
+from gstalker.runtime.dataset import Clip, Dataset, write_wav
+from gstalker.runtime.errors import InputError
+from gstalker.runtime.evaluate.config import EvalConfig
+from gstalker.runtime.evaluate.evaluation import EvaluationResult, Instruments, chosen_clips, evaluate
+from gstalker.runtime.evaluate.instruments import ssim
+from gstalker.runtime.evaluate.loudness import FLOOR_DB, frame_loudness_db
+from gstalker.runtime.evaluate.metric_list import METRICS
+from gstalker.runtime.evaluate.nearest import NearestByAudio
+from gstalker.runtime.evaluate.picture_measures import PSNR_CAP_DB
+from gstalker.runtime.evaluate.subject import NEAREST, STATIC, RunSubjects
+
+FRAMES = 40
+LATE_FRAMES = 2
+NO_LPIPS = "LPIPS: no weights in this test"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A subject made of a rule."""
+
+    name: str
+    rule: Callable[[Clip, int], np.ndarray]
+    composited: str = "a rule"
+
+    def pictures(self, clip: Clip, frame_indices: Sequence[int]) -> Iterator[np.ndarray]:
+        for t in frame_indices:
+            yield np.asarray(self.rule(clip, t), np.float32) / 255.0
+
+
+@dataclass(frozen=True)
+class MadeVoice:
+    """Opens its mouth with the loudness, some frames late."""
+
+    name: str = "perfect"
+    late: int = 3
+
+    def voice_pictures(self, samples: np.ndarray, frame_count: int) -> Iterator[np.ndarray]:
+        level = np.nan_to_num(frame_loudness_db(samples, frame_count)) / FLOOR_DB
+        for t in range(frame_count):
+            opening = 1.0 + 6.0 * level[max(0, t - self.late)]
+            yield draw(np.array([48.0, 56.0]), opening, 4.0)[0].astype(np.float32) / 255.0
+
+
+def averaged(clip: Clip, t: int) -> np.ndarray:
+    return 0.4 * clip.rgb[t] + 0.6 * clip.rgb.mean(axis=0)
+
+
+PERFECT = Made("perfect", lambda clip, t: clip.rgb[t])
+SUBJECTS = (
+    PERFECT,
+    Made("late", lambda clip, t: clip.rgb[max(0, t - LATE_FRAMES)]),
+    Made("averaged", averaged),
+    Made(STATIC, lambda clip, t: clip.rgb.mean(axis=0)),
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    clips = [make_clip(n, "train", i, FRAMES) for i, n in enumerate("ab", start=1)]
+    clips += [make_clip("blinking", "test", 3, FRAMES), make_clip("staring", "test", 4, FRAMES, blink=False)]
+    return Dataset(write_dataset(tmp_path_factory.mktemp("dataset"), clips))
+
+
+@pytest.fixture(scope="module")
+def voice_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("voice") / "other_voice.wav"
+    write_wav(path, make_clip("v", "test", 9, 50).samples)
+    return path
+
+
+class CountingProgress:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.stages: list[list] = []
+
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        self.stages.append([name, total, done])
+
+    def advance(self, text: str = "") -> None:
+        self.stages[-1][2] += 1
+
+
+def run_of(dataset: Dataset, *subjects: Made, voice: MadeVoice | None = None) -> RunSubjects:
+    return RunSubjects("a made-up run", dataset, subjects, voice, {"preset": "made up"})
+
+
+INSTRUMENTS = Instruments(ssim, DiscDetector(), None, (NO_LPIPS,))
+
+
+@pytest.fixture(scope="module")
+def progress() -> CountingProgress:
+    return CountingProgress()
+
+
+@pytest.fixture(scope="module")
+def result(
+    dataset: Dataset, voice_wav: Path, progress: CountingProgress, tmp_path_factory: pytest.TempPathFactory
+) -> EvaluationResult:
+    return evaluate(
+        run_of(dataset, *SUBJECTS, voice=MadeVoice()),
+        [NearestByAudio(dataset)],
+        INSTRUMENTS,
+        tmp_path_factory.mktemp("out") / "report",
+        EvalConfig(voice=voice_wav),
+        progress,
+    )
+
+
+def figure(result: EvaluationResult, subject: str, key: str) -> float:
+    value = result.figures.overall[subject][key]
+    assert value is not None, (subject, key)
+    return value
+
+
+def test_the_real_pictures_themselves_are_perfect(result: EvaluationResult):
+    for key in ("psnr_db", "mouth_psnr_db", "eyes_psnr_db", "psnr_of_mean_db"):
+        assert figure(result, "perfect", key) == PSNR_CAP_DB
+    # float32 sums over flat colours err by 1e-5 (measured), twice that is allowed
+    assert figure(result, "perfect", "ssim") == pytest.approx(1.0, abs=2e-5)
+    assert figure(result, "perfect", "lmd_px") == 0.0
+    assert figure(result, "perfect", "lip_opening_correlation") == pytest.approx(1.0)
+    assert figure(result, "perfect", "lip_opening_amplitude") == pytest.approx(1.0)
+    assert figure(result, "perfect", "blink_error") == 0.0
+    assert figure(result, "perfect", "lmd_share_of_static") == 0.0
+
+
+def test_a_late_mouth_shows_its_lag_against_the_sound(result: EvaluationResult):
+    real = result.figures.real["loudness_lag_s"]
+    assert real is not None
+    assert figure(result, "late", "loudness_lag_s") - real == pytest.approx(LATE_FRAMES / 25, abs=0.021)
+    assert figure(result, "late", "lip_opening_amplitude") == pytest.approx(1.0, abs=0.1)
+    assert figure(result, "late", "lip_opening_correlation") < 0.9
+
+
+def test_an_averaged_mouth_correlates_and_is_given_away_by_its_amplitude(result: EvaluationResult):
+    """Mixing pictures mixes their openings, so the amplitude is the share of the mixture: 0.4."""
+    assert figure(result, "averaged", "lip_opening_correlation") > 0.99
+    assert figure(result, "averaged", "lip_opening_amplitude") == pytest.approx(0.4, abs=0.02)
+    assert figure(result, "averaged", "lid_opening_amplitude") == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_still_mouth_has_neither_correlation_nor_lag(result: EvaluationResult):
+    still = result.figures.overall[STATIC]
+    assert still["lip_opening_correlation"] is None
+    assert still["loudness_lag_s"] is None
+    assert still["mouth_gain_db"] == 0.0
+    assert still["lmd_share_of_static"] == 1.0
+
+
+def test_gains_are_counted_from_the_static_model(result: EvaluationResult):
+    gain = figure(result, "averaged", "mouth_psnr_db") - figure(result, STATIC, "mouth_psnr_db")
+    assert figure(result, "averaged", "mouth_gain_db") == pytest.approx(gain)
+    assert gain > 1.0
+
+
+def test_only_clips_with_a_blink_count_for_the_lids(result: EvaluationResult):
+    assert figure(result, "perfect", "clips_with_blinks") == 1
+    assert figure(result, "perfect", "lid_opening_correlation") == pytest.approx(1.0)
+    assert result.figures.clips["staring"]["perfect"]["lid_opening_correlation"] is None
+
+
+def test_the_detectors_noise_is_told(result: EvaluationResult):
+    """The disc reader errs by the rounding to 8 bits alone: 1/280 of a row in each of some 8 rows."""
+    noise = result.figures.real["lmd_px"]
+    assert noise is not None
+    assert 0 < noise < 0.03
+
+
+def test_overall_figures_lie_between_those_of_the_clips(result: EvaluationResult):
+    for subject in ("late", "averaged", STATIC, NEAREST):
+        for key in ("psnr_db", "mouth_psnr_db", "ssim", "lmd_px"):
+            of_clips = [result.figures.clips[c][subject][key] for c in ("blinking", "staring")]
+            assert min(of_clips) <= figure(result, subject, key) <= max(of_clips)
+
+
+def test_another_voice_is_measured_against_its_loudness(result: EvaluationResult):
+    voice = result.voice
+    assert voice is not None
+    assert voice.loudness_lag_s == pytest.approx(0.12, abs=0.011)
+    assert voice.loudness_correlation_at_lag is not None
+    assert voice.loudness_correlation_at_lag > 0.99
+    assert voice.seconds == 2.0
+    assert voice.source == "other_voice.wav"
+
+
+def test_progress_counts_every_picture(result: EvaluationResult, progress: CountingProgress):
+    assert progress.stages == [
+        ["measuring", 2 * FRAMES * 5, 2 * FRAMES * 5],
+        ["another voice", 50, 50],
+        ["writing the report", 1, 1],
+    ]
+
+
+def test_metrics_json_holds_every_figure_and_where_it_comes_from(result: EvaluationResult):
+    def refuse(value: str) -> None:
+        raise AssertionError(f"{value} is not JSON")
+
+    document = json.loads((result.report / "metrics.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert document["overall"] == result.figures.overall
+    assert document["clips"]["staring"]["subjects"][NEAREST]["psnr_db"] > 0
+    assert set(document["overall"]["perfect"]) == {m.key for m in METRICS}
+    assert document["skipped"] == [NO_LPIPS]
+    assert document["config"]["lpips_every"] == 3
+    assert document["machine"]["cores"] >= 1
+    assert document["versions"]["numpy"] == np.__version__
+    assert document["run"] == {"preset": "made up"}
+    assert set(document["composited"]) == set(document["overall"])
+
+
+def test_the_curves_are_written_frame_by_frame(result: EvaluationResult):
+    with (result.report / "frames.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * FRAMES * 6  # five subjects and the real face
+    late = [float(r["mouth_psnr_db"]) for r in rows if r["subject"] == "late"]
+    assert np.mean(late) == pytest.approx(figure(result, "late", "mouth_psnr_db"), abs=1e-3)
+    real = [float(r["lip_opening_px"]) for r in rows if r["subject"] == "real" and r["clip"] == "staring"]
+    assert np.std(real) > 1
+
+
+def test_the_page_has_a_column_for_each_subject_and_needs_nothing_from_the_net(result: EvaluationResult):
+    page = (result.report / "index.html").read_text(encoding="utf-8")
+    head = page[page.index("<thead>") : page.index("</thead>")]
+    names = [*(s.name for s in SUBJECTS), NEAREST, "real picture"]
+    assert re.findall("<th>(.*?)</th>", head) == ["", *names]
+    sources = set(re.findall(r'(?:src|srcset|href)="([^"]{0,40})', page))
+    for source in sources:
+        assert source.startswith("data:image/") or (result.report / source).is_file(), source
+    assert "prefers-color-scheme: dark" in page
+    assert NO_LPIPS in page
+    assert "nan" not in re.sub(r'"data:[^"]*"', "", page).lower().replace("canonical", "")
+
+
+def test_the_video_shows_all_frames_with_their_sound_and_is_marked(result: EvaluationResult):
+    with av.open(str(result.report / "comparison.mp4")) as container:
+        assert container.metadata["comment"] == SYNTHETIC_NOTICE
+        sound = container.streams.audio[0]
+        assert float(sound.duration * sound.time_base) == pytest.approx(2 * FRAMES / 25, abs=0.1)
+        pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    assert len(pictures) == 2 * FRAMES
+    height, width = pictures[0].shape[:2]
+    assert width == 3 * 96
+    assert height >= 96
+    right = pictures[10][24 : 24 + 90, 2 * 96 + 3 :]
+    assert right.mean() < 12, "the difference of equal pictures is black"
+
+
+def test_sheets_are_there_to_look_at(result: EvaluationResult):
+    for name in ("typical_clip", "mouths_typical", "mouths_worst", "worst_frames", "voice"):
+        with Image.open(result.report / "pictures" / f"{name}.png") as image:
+            assert np.asarray(image.convert("L")).std() > 10
+
+
+def test_without_a_detector_what_needs_no_face_is_still_there(dataset: Dataset, tmp_path: Path):
+    reason = "faces: no detector in this test"
+    result = evaluate(
+        run_of(dataset, PERFECT),
+        [],
+        Instruments(ssim, None, None, (reason,)),
+        tmp_path / "report",
+        EvalConfig(clips=1, frames=6, video=False),
+    )
+    own = result.figures.overall["perfect"]
+    assert own["psnr_db"] == PSNR_CAP_DB
+    assert "lmd_px" not in own
+    assert result.figures.real["loudness_correlation"] is not None, "the tracks know the real lips"
+    assert not (result.report / "comparison.mp4").exists()
+    assert not (result.report / "plots" / "lip_opening.png").exists()
+    assert reason in (result.report / "index.html").read_text(encoding="utf-8")
+    assert list(result.figures.clips) == ["blinking"]
+
+
+def test_pictures_without_a_face_are_counted_and_left_out(dataset: Dataset, tmp_path: Path):
+    half = Made("half", lambda clip, t: clip.rgb[t] if t % 2 else np.full_like(clip.rgb[t], 160))
+    config = EvalConfig(clips=1, frames=8, video=False)
+    result = evaluate(run_of(dataset, half), [], INSTRUMENTS, tmp_path / "report", config)
+    assert figure(result, "half", "faces_missed") == 4
+    assert figure(result, "half", "lmd_px") == 0.0
+
+
+def test_lpips_is_measured_on_every_so_many_frames(dataset: Dataset, tmp_path: Path):
+    seen = []
+
+    def fake_lpips(rendered: np.ndarray, real: np.ndarray) -> float:
+        seen.append((rendered.dtype, real.shape))
+        return 0.25
+
+    config = EvalConfig(clips=1, frames=10, lpips_every=4, video=False)
+    instruments = replace(INSTRUMENTS, lpips=fake_lpips)
+    result = evaluate(run_of(dataset, PERFECT), [], instruments, tmp_path / "report", config)
+    assert len(seen) == 3
+    assert figure(result, "perfect", "lpips") == 0.25
+
+
+def test_a_second_report_replaces_the_first(dataset: Dataset, tmp_path: Path):
+    config = EvalConfig(clips=1, frames=4, video=False)
+    out = tmp_path / "report"
+    evaluate(run_of(dataset, SUBJECTS[2]), [], INSTRUMENTS, out, config)
+    evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, out, config)
+    assert list(json.loads((out / "metrics.json").read_text(encoding="utf-8"))["overall"]) == ["perfect"]
+
+
+def test_a_failure_leaves_nothing_half_written(dataset: Dataset, tmp_path: Path):
+    short = Made("short", lambda clip, t: clip.rgb[t][:-2])
+    with pytest.raises(ValueError, match=r"subject 'short': expected pictures of \(96, 96, 3\), got"):
+        evaluate(run_of(dataset, short), [], INSTRUMENTS, tmp_path / "report", EvalConfig(frames=4))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_subject_that_runs_out_of_pictures_is_named(dataset: Dataset, tmp_path: Path):
+    class Lazy(Made):
+        def pictures(self, clip: Clip, frame_indices: Sequence[int]) -> Iterator[np.ndarray]:
+            yield from super().pictures(clip, frame_indices[:-1])
+
+    lazy = Lazy("lazy", lambda clip, t: clip.rgb[t])
+    with pytest.raises(ValueError, match="subject 'lazy': expected 4 pictures of blinking, got 3"):
+        evaluate(run_of(dataset, lazy), [], INSTRUMENTS, tmp_path / "report", EvalConfig(frames=4))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (EvalConfig(clips=0), r"--clips 0: expected at least 1"),
+        (EvalConfig(frames=-1), r"--frames -1: expected at least 1"),
+        (EvalConfig(lpips_every=0), r"--lpips-every 0: expected at least 1"),
+        (EvalConfig(voice_seconds=0.01), r"--voice-seconds 0.01: expected at least 0.04 s"),
+        (EvalConfig(voice_seconds=float("nan")), r"--voice-seconds nan: expected at least 0.04 s"),
+    ],
+)
+def test_options_out_of_range_are_refused(dataset: Dataset, config: EvalConfig, message: str):
+    with pytest.raises(InputError, match=message):
+        chosen_clips(dataset, config)
+
+
+def test_a_dataset_without_test_clips_is_refused(tmp_path: Path):
+    folder = write_dataset(tmp_path / "d", [make_clip("a", "train", 1, 4)])
+    with pytest.raises(InputError, match="no clip is in the split 'test'"):
+        chosen_clips(Dataset(folder), EvalConfig())
+
+
+def test_an_output_folder_with_other_files_is_left_alone(dataset: Dataset, tmp_path: Path):
+    (tmp_path / "letters.txt").write_text("dear", encoding="utf-8")
+    with pytest.raises(InputError, match="expected an empty folder or an earlier report, got other files"):
+        evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, tmp_path, EvalConfig(frames=4))
+    with pytest.raises(InputError, match="expected a folder for the report, got a file"):
+        evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, tmp_path / "letters.txt", EvalConfig(frames=4))
+    assert [p.name for p in tmp_path.iterdir()] == ["letters.txt"]
+
+
+def test_a_voice_for_a_run_that_cannot_speak_is_told(dataset: Dataset, voice_wav: Path, tmp_path: Path):
+    config = EvalConfig(clips=1, frames=4, video=False, voice=voice_wav)
+    result = evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, tmp_path / "report", config)
+    assert result.voice is None
+    assert "another voice: this run has no voice-driven model" in result.skipped
