@@ -1,0 +1,112 @@
+"""`gstalker bench`: runs the parts of `gstalker.bench` and keeps their figures with where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from gstalker.runtime.errors import InputError
+
+ALL = "all"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure parts of gstalker on this machine; figures carry machine, commit and sizes."""
+
+    part: Annotated[str, tyro.conf.Positional] = ALL
+    """Which part, a module of gstalker.bench such as kernels; all of them if not given."""
+    json: Path | None = None
+    """File for the figures, JSON; replaced if it exists."""
+
+    def run(self) -> None:
+        known = parts()
+        if self.part != ALL and self.part not in known:
+            raise InputError(f"PART: expected one of {', '.join([ALL, *known])}, got {self.part!r}.")
+        report: dict[str, Any] = {"format_version": FORMAT_VERSION, "made_by": made_by(), "parts": {}}
+        console = Console(highlight=False)
+        for name in known if self.part == ALL else [self.part]:
+            with Console(stderr=True).status(f"measuring {name}"):
+                figures = importlib.import_module(f"gstalker.bench.{name}").run()
+            report["parts"][name] = plain(figures)
+            console.print(figure_table(name, report["parts"][name]))
+            if self.json is not None:  # after every part, so that a later failure loses nothing
+                write_json(report, self.json)
+        if self.json is not None:
+            console.print(f"figures written to {self.json}", soft_wrap=True)
+
+
+def parts() -> list[str]:
+    """Names of what can be measured: the modules of gstalker.bench."""
+    package = importlib.import_module("gstalker.bench")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def made_by() -> dict[str, Any]:
+    """Machine, versions, commit and time of the figures."""
+    from gstalker.runtime.doctor import memory_bytes, usable_cores
+    from gstalker.runtime.evaluate.provenance import provenance
+
+    found = provenance()
+    return {
+        **found,
+        "commit": found["commit"] or "unknown",
+        "usable_cores": usable_cores(),
+        "memory_bytes": memory_bytes(),
+    }
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as dicts, NumPy scalars as numbers, tuples as lists: what JSON can say."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "item") and not getattr(value, "shape", ()):
+        return value.item()
+    return value
+
+
+def figure_table(title: str, figures: Any) -> Table:
+    """One row a figure; names of nested figures are joined by spaces."""
+    table = Table("figure", "value", title=title, title_justify="left")
+    table.columns[1].justify = "right"
+    for name, value in rows(figures):
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    return table
+
+
+def rows(figures: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Flatten nested dicts and lists into (name, value)."""
+    if isinstance(figures, dict):
+        for key, inner in figures.items():
+            yield from rows(inner, f"{prefix} {key}".strip())
+    elif isinstance(figures, list) and any(isinstance(inner, (dict, list)) for inner in figures):
+        for index, inner in enumerate(figures):
+            yield from rows(inner, f"{prefix} {index}".strip())
+    elif isinstance(figures, list):
+        yield prefix, ", ".join(str(inner) for inner in figures)
+    else:
+        yield prefix, figures
+
+
+def write_json(report: dict[str, Any], path: Path) -> None:
+    """Write whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)

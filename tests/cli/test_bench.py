@@ -1,0 +1,80 @@
+"""`gstalker bench`: parts are found, figures are kept with where they come from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from gstalker.cli import bench
+from gstalker.cli import main as cli
+
+
+@dataclass(frozen=True)
+class Row:
+    gaussians: int
+    forward_ms: float
+
+
+@pytest.fixture
+def made_up_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(name: str, run: object) -> None:
+        module = ModuleType(f"gstalker.bench.{name}")
+        module.run = run  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def fails() -> None:
+        raise RuntimeError("no such instruction")
+
+    add("first", lambda: {"size_px": [256, 256], "rows": [Row(10_000, 12.345678)], "psnr_db": np.float32(60.5)})
+    add("second", fails)
+    monkeypatch.setattr(bench, "parts", lambda: ["first", "second"])
+
+
+@pytest.mark.usefixtures("made_up_parts")
+def test_figures_are_shown_and_written_with_their_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "new" / "bench.json"
+    assert cli.main(["bench", "first", "--json", str(path)]) == 0
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert report["parts"] == {
+        "first": {
+            "size_px": [256, 256],
+            "rows": [{"gaussians": 10_000, "forward_ms": 12.345678}],
+            "psnr_db": 60.5,
+        }
+    }
+    made_by = report["made_by"]
+    assert made_by["usable_cores"] >= 1
+    assert made_by["versions"]["numpy"] == np.__version__
+    assert made_by["commit"]  # "unknown" outside of a checkout
+    out = capsys.readouterr().out
+    assert "rows 0 forward_ms" in out
+    assert "12.35" in out
+    assert "256, 256" in out
+
+
+@pytest.mark.usefixtures("made_up_parts")
+def test_a_part_that_fails_loses_no_earlier_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "bench.json"
+    assert cli.main(["bench", "--json", str(path)]) == 1
+    assert "failed with RuntimeError: no such instruction." in capsys.readouterr().err
+    assert list(json.loads(path.read_text(encoding="utf-8"))["parts"]) == ["first"]
+
+
+@pytest.mark.usefixtures("made_up_parts")
+def test_an_unknown_part_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["bench", "third"]) == 2
+    assert capsys.readouterr().err == "gstalker bench: PART: expected one of all, first, second, got 'third'.\n"
+
+
+def test_every_part_has_a_run_function():
+    found = bench.parts()
+    assert "kernels" in found
+    for name in found:
+        source = (Path(bench.__file__).parents[1] / "bench" / f"{name}.py").read_text(encoding="utf-8")
+        assert "\ndef run(" in source, name
