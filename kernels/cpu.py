@@ -32,7 +32,11 @@ class Drawing:
 
     rgb: np.ndarray
     transmittance: np.ndarray
-    inputs: tuple[np.ndarray, ...]
+    means: np.ndarray
+    quats_wxyz: np.ndarray
+    scales: np.ndarray
+    viewmat: np.ndarray
+    K: np.ndarray
     tiles: np.ndarray
     splats: np.ndarray
     last: np.ndarray
@@ -80,8 +84,10 @@ def draw(
     Raises:
         ValueError: a shape disagrees, or a value is not finite.
     """
-    inputs = tuple(_contiguous(a) for a in (means, quats_wxyz, scales, opacities, colors))
-    count = len(inputs[0])
+    means, quats_wxyz, scales = _contiguous(means), _contiguous(quats_wxyz), _contiguous(scales)
+    opacities, colors = _contiguous(opacities), _contiguous(colors)
+    inputs = (means, quats_wxyz, scales, opacities, colors)
+    count = len(means)
     for name, array, shape in zip(
         _INPUT_NAMES,
         inputs,
@@ -92,7 +98,9 @@ def draw(
             raise ValueError(f"{name}: expected shape {shape} for {count} Gaussians, got {array.shape}.")
     plate = background_plate(background, width_px, height_px)
     viewmat, K = _contiguous(viewmat, np.float64), _contiguous(K, np.float64)
-    splats, depths_m, tiles, bad = project(*inputs, viewmat, K, width_px, height_px)
+    splats, depths_m, tiles, bad = project(
+        means, quats_wxyz, scales, opacities, colors, viewmat, K, width_px, height_px
+    )
     if bad >= 0:
         raise ValueError(_describe_bad(inputs, int(bad)))
     tile_columns = -(-width_px // TILE_COLS)
@@ -105,7 +113,11 @@ def draw(
     return Drawing(
         rgb=rgb,
         transmittance=transmittance,
-        inputs=(*inputs[:3], viewmat, K),
+        means=means,
+        quats_wxyz=quats_wxyz,
+        scales=scales,
+        viewmat=viewmat,
+        K=K,
         tiles=tiles,
         splats=splats,
         last=last,
@@ -138,11 +150,20 @@ def draw_backward(drawing: Drawing, g_rgb: np.ndarray, g_alpha: np.ndarray) -> G
         _contiguous(g_alpha),
     )
     height_px, width_px = drawing.transmittance.shape
-    return Gradients(
-        *project_backward(
-            *drawing.inputs, width_px, height_px, drawing.tiles, drawing.rank, drawing.first_pair, partials
-        )
+    gradients = project_backward(
+        drawing.means,
+        drawing.quats_wxyz,
+        drawing.scales,
+        drawing.viewmat,
+        drawing.K,
+        width_px,
+        height_px,
+        drawing.tiles,
+        drawing.rank,
+        drawing.first_pair,
+        partials,
     )
+    return Gradients(*gradients)
 
 
 def render(gaussians: Gaussians, camera: Camera, background: np.ndarray) -> RenderedImage:

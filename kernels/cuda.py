@@ -66,7 +66,7 @@ def rasterize(
 
     # The rules are docs/conventions.md's; gsplat 1.5's own constants are the same: alpha at most 0.999, cut at
     # 1/255, stop at a transmittance of 1e-4.
-    from gsplat import rasterization
+    from gsplat import rasterization  # pyright: ignore[reportMissingImports]  extra "gpu"
 
     rgb, alpha, meta = rasterization(
         means,

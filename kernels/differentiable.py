@@ -25,10 +25,15 @@ class _CpuRasterizer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, means, quats, scales, opacities, colors, background, viewmat, K, size, screen):
         drawing = cpu.draw(
-            *(t.detach().numpy() for t in (means, quats, scales, opacities, colors)),
+            means.detach().numpy(),
+            quats.detach().numpy(),
+            scales.detach().numpy(),
+            opacities.detach().numpy(),
+            colors.detach().numpy(),
             viewmat,
             K,
-            *size,
+            size[0],
+            size[1],
             background.detach().numpy(),
         )
         # Saved so that torch complains if they are changed in place before the backward pass reads them.
@@ -40,7 +45,7 @@ class _CpuRasterizer(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grads: torch.Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         g_rgb, g_alpha = grads
         _ = ctx.saved_tensors
         drawing: cpu.Drawing = ctx.drawing

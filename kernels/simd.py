@@ -8,6 +8,8 @@ halves). Products and sums may contract to fused multiply-adds, nothing else is 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -20,6 +22,11 @@ LANES = 8
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
+
+
+def _instruction(define: Callable[..., Any]) -> Any:
+    """numba's `intrinsic`, typed as what it makes: a function without the typing context."""
+    return intrinsic(define)
 
 
 class _LanesType(types.Type):
@@ -51,7 +58,7 @@ class _MaskModel(models.PrimitiveModel):
 def _define(symbol, left, right, result, build) -> None:
     """Teach numba `left symbol right`, built as LLVM instructions by build(builder, a, b)."""
 
-    @infer_global(symbol)
+    @infer_global(symbol)  # pyright: ignore[reportOptionalCall]  numba decorates untyped
     class _Typing(ConcreteTemplate):
         cases = [signature(result, left, right)]  # noqa: RUF012  numba reads a plain list
 
@@ -70,7 +77,7 @@ _define(operator.gt, lanes_type, lanes_type, mask_type, lambda b, x, y: b.fcmp_o
 _define(operator.and_, mask_type, mask_type, mask_type, lambda b, x, y: b.and_(x, y))
 
 
-@intrinsic
+@_instruction
 def splat(typing_context, value):
     """All lanes the same float32."""
 
@@ -81,7 +88,7 @@ def splat(typing_context, value):
     return lanes_type(types.float32), build
 
 
-@intrinsic
+@_instruction
 def lane_numbers(typing_context):
     """0, 1, 2, ..."""
 
@@ -102,7 +109,7 @@ def _check_array(array) -> None:
         raise TypeError(f"lanes are loaded from and stored to flat float32 arrays, not {array}")
 
 
-@intrinsic
+@_instruction
 def load(typing_context, array, index):
     """Lanes from array[index:]; bounds are the caller's."""
     _check_array(array)
@@ -113,7 +120,7 @@ def load(typing_context, array, index):
     return lanes_type(array, types.intp), build
 
 
-@intrinsic
+@_instruction
 def store(typing_context, array, index, value):
     """Lanes into array[index:]; bounds are the caller's."""
     _check_array(array)
@@ -125,7 +132,7 @@ def store(typing_context, array, index, value):
     return types.void(array, types.intp, lanes_type), build
 
 
-@intrinsic
+@_instruction
 def select(typing_context, mask, where_true, where_false):
     """Lane by lane."""
 
@@ -135,7 +142,7 @@ def select(typing_context, mask, where_true, where_false):
     return lanes_type(mask_type, lanes_type, lanes_type), build
 
 
-@intrinsic
+@_instruction
 def any_lane(typing_context, mask):
     """Whether any lane of a mask is true."""
 
@@ -146,7 +153,7 @@ def any_lane(typing_context, mask):
     return types.boolean(mask_type), build
 
 
-@intrinsic
+@_instruction
 def sum_lanes(typing_context, value):
     """Sum of all lanes, as a tree: halves onto halves."""
 
@@ -162,7 +169,7 @@ def sum_lanes(typing_context, value):
     return types.float32(lanes_type), build
 
 
-@intrinsic
+@_instruction
 def _two_to_the_low_bits(typing_context, value):
     """2^k, where k is the whole number in the lowest mantissa bits of 1.5 * 2^23 + k."""
 
