@@ -1,0 +1,68 @@
+"""Neck weights, the knitted jumper and its collar."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gstalker.runtime.demo_character.mesh import (
+    CLOTH,
+    Part,
+    cast_chart,
+    facing,
+    grid_triangles,
+    hexagonal,
+    make_part,
+    triangulate,
+)
+from gstalker.runtime.demo_character.sculpt import body_distance, gradient, head_distance, occlusion, smooth_min
+
+CHEST_CM = np.array([0.0, 31.0, 3.2])
+COLLAR_CM = np.array([0.0, 15.4, 2.2])
+CLOTH_ALBEDO = (0.045, 0.17, 0.20)
+
+
+def torso_weight(points: np.ndarray) -> np.ndarray:
+    """(...) 0 on the head .. 1 at the base of the neck; the chin belongs to the head however low it is."""
+
+    def smooth(x: np.ndarray) -> np.ndarray:
+        x = np.clip(x, 0.0, 1.0)
+        return x * x * (3 - 2 * x)
+
+    start_y_cm = 9.0 + 4.0 * smooth((-points[..., 2] - 2.6) / 2.5)
+    return smooth((points[..., 1] - start_y_cm) / 6.5)
+
+
+def _whole(points: np.ndarray) -> np.ndarray:
+    return smooth_min(body_distance(points), head_distance(points), 0.5)
+
+
+def jumper() -> Part:
+    uv = hexagonal((-2.2, -2.2), (2.2, 2.2), 0.045)
+    uv = uv[(np.linalg.norm(uv, axis=1) < 2.2) & (uv[:, 1] < 0.95)]
+    rest = cast_chart(body_distance, uv, CHEST_CM)
+    normals = gradient(body_distance, rest)
+    triangles = facing(rest, triangulate(uv, []), normals)
+    texture = np.stack([rest[:, 0], rest[:, 1], np.zeros(len(rest))], axis=-1)
+    openness = 0.25 + 0.75 * occlusion(_whole, rest, normals, reach_cm=6.0)
+    return make_part(rest, triangles, CLOTH, CLOTH_ALBEDO, texture, openness, torso_weight=1.0)
+
+
+def collar() -> Part:
+    """A ribbed roll around the neck; texture 2 is 1, which makes the ribs."""
+    rows, columns = 12, 72
+    around = np.arange(columns) * 2 * np.pi / columns
+    tube = np.linspace(-0.6, np.pi + 1.3, rows)
+    ring = np.stack([5.55 * np.sin(around), 0.28 * 5.3 * np.cos(around), -5.3 * np.cos(around)], axis=-1)
+    out = np.stack([np.sin(around), 0 * around, -np.cos(around)], axis=-1)
+    up = np.array([0.0, -1.0, 0.0])
+    profile = 0.62 * np.cos(tube)[:, None, None] * out[None] + 1.05 * np.sin(tube)[:, None, None] * up
+    rest = (COLLAR_CM + ring[None] + profile).reshape(-1, 3)
+    normals = (np.cos(tube)[:, None, None] * out[None] + np.sin(tube)[:, None, None] * up).reshape(-1, 3)
+    triangles = facing(rest, grid_triangles(rows, columns, wrap=True), normals)
+    texture = np.stack(
+        [np.tile(np.arange(columns) * 1.0, rows), np.repeat(tube, columns), np.ones(rows * columns)], axis=-1
+    )
+    openness = 0.45 + 0.55 * np.clip(np.repeat(np.sin(tube) * 0.5 + 0.5 * np.cos(tube) + 0.3, columns), 0, 1)
+    return make_part(
+        rest, triangles, CLOTH, CLOTH_ALBEDO, texture, openness, torso_weight=1.0, double_sided=True
+    )
