@@ -186,14 +186,15 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
     mean over all pixels and channels. float32 throughout.
 
     Args:
-        img1: (H, W, C) float32 on the CPU, 0..1. The gradient goes here.
-        img2: (H, W, C) float32 on the CPU, 0..1. Treated as constant.
+        img1: (H, W, C) float32, 0..1. The gradient goes here. On another device than the CPU, `ssim_torch`
+            does the work.
+        img2: (H, W, C) float32 on the same device, 0..1. Treated as constant.
 
     Returns:
         () float32 in -1..1; 1 for equal pictures.
 
     Raises:
-        ValueError: shapes that differ or are not (H, W, C), another dtype or device, or a gradient asked for
+        ValueError: shapes that differ or are not (H, W, C), another dtype, two devices, or a gradient asked for
             img2.
 
     Source: Wang et al. 2004, 'Image quality assessment: from error visibility to structural similarity'.
@@ -205,11 +206,11 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
         )
     if img1.dtype != torch.float32 or img2.dtype != torch.float32:
         raise ValueError(f"fused_ssim: expected float32 pictures, got {img1.dtype} and {img2.dtype}.")
-    if img1.device.type != "cpu" or img2.device.type != "cpu":
-        raise ValueError(f"fused_ssim: expected CPU tensors, got {img1.device} and {img2.device}; use ssim_torch.")
+    if img1.device != img2.device:
+        raise ValueError(f"fused_ssim: expected both pictures on one device, got {img1.device} and {img2.device}.")
     if img2.requires_grad and torch.is_grad_enabled():
         raise ValueError("fused_ssim: img2 is treated as constant, but it requires a gradient; detach it.")
-    return _FusedSsim.apply(img1, img2)
+    return _FusedSsim.apply(img1, img2) if img1.device.type == "cpu" else ssim_torch(img1, img2)
 
 
 def ssim_torch(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
