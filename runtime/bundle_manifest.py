@@ -17,6 +17,7 @@ from gstalker.runtime.strict_json import parse_json, read_as
 FORMAT_VERSION = 1
 MAX_GAUSSIANS = 2_000_000
 MAX_MANIFEST_BYTES = 4 << 20
+NOT_STATED = "not stated"
 SYNTHETIC_NOTICE = (
     "Synthetic: pictures and motion made from this avatar are generated and were never filmed. "
     "Say so wherever they are shown."
