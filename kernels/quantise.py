@@ -34,108 +34,43 @@ Nothing is dropped, clamped or reordered: a value whose nearest code does not ex
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
-import numba
 import numpy as np
 
-BYTES_PER_MOVER = 16
-POSITION_CODES = 65535
-"""Steps across the box on one axis; also of the opacity across 0..1."""
-ROTATION_ZERO_CODE = 511
-"""Code of a rotation component that is zero; the codes run from 0 to twice this."""
-LOG_SCALE_CODES = 1023
-"""Steps across the range of log-scales."""
+from gstalker.kernels import quantise_numba
+from gstalker.kernels.quantise_box import (
+    BYTES_PER_MOVER,
+    LOG_SCALE_CODES,
+    POSITION_CODES,
+    ROTATION_ZERO_CODE,
+    QuantisationBox,
+    box_for,
+    coefficients,
+    decoding,
+)
+from gstalker.kernels.quantise_numba import (
+    CODE_TO_ROTATION,
+    FIFTH,
+    LN2,
+    ONE,
+    ROTATION_TO_CODE,
+    SEVENTH,
+    SQRT_HALF_BITS,
+    THIRD,
+    TWO,
+)
 
-_ROTATION_TO_CODE = np.float32(ROTATION_ZERO_CODE * math.sqrt(2))
-_CODE_TO_ROTATION = np.float32(1 / (ROTATION_ZERO_CODE * math.sqrt(2)))
-_LN2 = np.float32(math.log(2))
-_SQRT_HALF_BITS = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
-_ONE, _TWO = np.float32(1), np.float32(2)
-_THIRD, _FIFTH, _SEVENTH = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7)
-
-MIN_POSITION_MARGIN_M = 1e-3
-MIN_LOG_SCALE_MARGIN = 0.05
-
-
-@dataclass(frozen=True)
-class QuantisationBox:
-    """The ranges that the codes of a bundle cover, the same for all its frames.
-
-    Attributes:
-        position_min_m, position_max_m: corners of the box of all centres, metres, in part space.
-        log_scale_min, log_scale_max: range of the natural logarithms of the standard deviations in metres.
-    """
-
-    position_min_m: tuple[float, float, float]
-    position_max_m: tuple[float, float, float]
-    log_scale_min: float
-    log_scale_max: float
-
-    def __post_init__(self) -> None:
-        low, high = np.asarray(self.position_min_m, float), np.asarray(self.position_max_m, float)
-        if low.shape != (3,) or high.shape != (3,) or not (np.isfinite(high - low).all() and (low < high).all()):
-            raise ValueError(
-                f"QuantisationBox: expected position_min_m < position_max_m, three finite numbers each, "
-                f"got {self.position_min_m} and {self.position_max_m}."
-            )
-        if not (math.isfinite(self.log_scale_max - self.log_scale_min) and self.log_scale_min < self.log_scale_max):
-            raise ValueError(
-                f"QuantisationBox: expected finite log_scale_min < log_scale_max, "
-                f"got {self.log_scale_min} and {self.log_scale_max}."
-            )
-
-    @property
-    def position_step_m(self) -> tuple[float, float, float]:
-        """Metres a position code on each axis."""
-        steps = [(b - a) / POSITION_CODES for a, b in zip(self.position_min_m, self.position_max_m, strict=True)]
-        return steps[0], steps[1], steps[2]
-
-    @property
-    def log_scale_step(self) -> float:
-        """Change of the log-scale a code."""
-        return (self.log_scale_max - self.log_scale_min) / LOG_SCALE_CODES
-
-
-def box_for(
-    means_min_m: np.ndarray,
-    means_max_m: np.ndarray,
-    log_scale_min: float,
-    log_scale_max: float,
-    *,
-    margin: float = 0.25,
-) -> QuantisationBox:
-    """A box with room around the extremes met so far: speech not heard yet moves things a little further.
-
-    Args:
-        means_min_m, means_max_m: (3,) extremes of the deformed centres, metres.
-        log_scale_min, log_scale_max: extremes of the deformed log-scales.
-        margin: room added on each side, as a share of the extent; at least 1 mm and 0.05 are added.
-
-    Raises:
-        ValueError: an extreme is not finite, or a minimum exceeds its maximum.
-    """
-    low, high = np.asarray(means_min_m, float), np.asarray(means_max_m, float)
-    if not (low <= high).all() or not log_scale_min <= log_scale_max:
-        raise ValueError(
-            f"box_for: expected minima <= maxima, got {low.tolist()} to {high.tolist()} m "
-            f"and log-scales {log_scale_min} to {log_scale_max}."
-        )
-    room = np.maximum(margin * (high - low), MIN_POSITION_MARGIN_M)
-    log_room = max(margin * (log_scale_max - log_scale_min), MIN_LOG_SCALE_MARGIN)
-    return QuantisationBox(
-        position_min_m=_three_float32(low - room),
-        position_max_m=_three_float32(high + room),
-        log_scale_min=float(np.float32(log_scale_min - log_room)),
-        log_scale_max=float(np.float32(log_scale_max + log_room)),
-    )
-
-
-def _three_float32(values: np.ndarray) -> tuple[float, float, float]:
-    """float32 values, so that an engine that stores them as such decodes the same numbers."""
-    x, y, z = (float(v) for v in values.astype(np.float32))
-    return x, y, z
+__all__ = [
+    "BYTES_PER_MOVER",
+    "LOG_SCALE_CODES",
+    "POSITION_CODES",
+    "ROTATION_ZERO_CODE",
+    "QuantisationBox",
+    "box_for",
+    "pack_movers",
+    "pack_movers_reference",
+    "unpack_movers",
+    "unpack_movers_reference",
+]
 
 
 def pack_movers_reference(
@@ -143,7 +78,7 @@ def pack_movers_reference(
 ) -> np.ndarray:
     """`pack_movers`, one field after the other in NumPy: the definition."""
     _check_shapes(means, quats_wxyz, scales, opacities)
-    minimum, to_code, log_minimum, log_to_code = _coefficients(box)
+    minimum, to_code, log_minimum, log_to_code = coefficients(box)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # what is not finite is found just below
         position = np.rint((means - minimum) * to_code)
         opacity = np.rint(opacities * np.float32(POSITION_CODES))
@@ -157,11 +92,11 @@ def pack_movers_reference(
     _refuse("scales", scales, fits.all(axis=1), f"in the box of {box}")
     _refuse("opacities", opacities, (opacity >= 0) & (opacity <= POSITION_CODES), "in 0..1")
 
-    unit = quats_wxyz * (_ONE / np.sqrt(squared_length))[:, None]
+    unit = quats_wxyz * (ONE / np.sqrt(squared_length))[:, None]
     largest = np.argmax(np.abs(unit), axis=1)
-    sign = np.where(np.take_along_axis(unit, largest[:, None], axis=1) < 0, -_ONE, _ONE)
+    sign = np.where(np.take_along_axis(unit, largest[:, None], axis=1) < 0, -ONE, ONE)
     smaller = unit[np.arange(4) != largest[:, None]].reshape(-1, 3)
-    rotation = np.rint(smaller * sign * _ROTATION_TO_CODE) + np.float32(ROTATION_ZERO_CODE)
+    rotation = np.rint(smaller * sign * ROTATION_TO_CODE) + np.float32(ROTATION_ZERO_CODE)
 
     words = np.empty((len(means), 4), "<u4")
     p, r, s = position.astype(np.uint32), rotation.astype(np.uint32), log_scale.astype(np.uint32)
@@ -177,15 +112,15 @@ def unpack_movers_reference(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """`unpack_movers`, one field after the other in NumPy: the definition."""
     words = _words(packed)
-    minimum, step, scale_of_code = _decoding(box)
+    minimum, step, scale_of_code = decoding(box)
     codes = np.stack([words[:, 0] & 0xFFFF, words[:, 0] >> 16, words[:, 1] & 0xFFFF], axis=1)
     means = minimum + codes.astype(np.float32) * step
     opacities = (words[:, 1] >> 16).astype(np.float32) * np.float32(1 / POSITION_CODES)
     shifts = np.array([0, 10, 20], np.uint32)
     codes = (words[:, 2:3] >> shifts) & 1023
-    smaller = (codes.astype(np.float32) - np.float32(ROTATION_ZERO_CODE)) * _CODE_TO_ROTATION
+    smaller = (codes.astype(np.float32) - np.float32(ROTATION_ZERO_CODE)) * CODE_TO_ROTATION
     a, b, c = smaller.T
-    rest = np.sqrt(np.maximum(_ONE - ((a * a + b * b) + c * c), np.float32(0)))
+    rest = np.sqrt(np.maximum(ONE - ((a * a + b * b) + c * c), np.float32(0)))
     largest = words[:, 2] >> 30
     quats = np.empty((len(words), 4), np.float32)
     is_largest = np.arange(4) == largest[:, None]
@@ -227,7 +162,7 @@ def pack_movers(
     elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
         raise ValueError(f"out: expected contiguous uint8 of shape {shape}, got {out.dtype} of shape {out.shape}.")
     contiguous = (np.ascontiguousarray(a) for a in (means, quats_wxyz, scales, opacities))
-    if not _pack(*contiguous, *_coefficients(box), out.view("<u4")):  # pyright: ignore[reportCallIssue]
+    if not quantise_numba.pack(*contiguous, *coefficients(box), out.view("<u4")):  # pyright: ignore[reportCallIssue]
         pack_movers_reference(means, quats_wxyz, scales, opacities, box)  # raises, saying what is wrong
         raise AssertionError("pack_movers refused what its reference accepts")
     return out
@@ -251,28 +186,8 @@ def unpack_movers(packed: np.ndarray, box: QuantisationBox) -> tuple[np.ndarray,
     count = len(words)
     means, quats = np.empty((count, 3), np.float32), np.empty((count, 4), np.float32)
     scales, opacities = np.empty((count, 3), np.float32), np.empty(count, np.float32)
-    _unpack(words, *_decoding(box), means, quats, scales, opacities)
+    quantise_numba.unpack(words, *decoding(box), means, quats, scales, opacities)
     return means, quats, scales, opacities
-
-
-def _coefficients(box: QuantisationBox) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
-    """Minima and codes a unit, float32, for encoding."""
-    return (
-        np.array(box.position_min_m, np.float32),
-        (1 / np.array(box.position_step_m)).astype(np.float32),
-        np.float32(box.log_scale_min),
-        np.float32(1 / box.log_scale_step),
-    )
-
-
-def _decoding(box: QuantisationBox) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Position minima and steps, float32, and the (1024,) float32 scale of every log-scale code."""
-    scale_of_code = np.exp(box.log_scale_min + np.arange(LOG_SCALE_CODES + 1) * box.log_scale_step)
-    return (
-        np.array(box.position_min_m, np.float32),
-        np.array(box.position_step_m).astype(np.float32),
-        scale_of_code.astype(np.float32),
-    )
 
 
 def _log(x: np.ndarray) -> np.ndarray:
@@ -282,100 +197,12 @@ def _log(x: np.ndarray) -> np.ndarray:
     x = 2^e m with m in sqrt(1/2)..sqrt(2), and log m = 2 artanh(f), f = (m - 1) / (m + 1), from its series.
     """
     bits = x.view(np.int32)
-    exponent = (bits - _SQRT_HALF_BITS) >> 23
+    exponent = (bits - SQRT_HALF_BITS) >> 23
     m = (bits - (exponent << 23)).view(np.float32)
-    f = (m - _ONE) / (m + _ONE)
+    f = (m - ONE) / (m + ONE)
     ff = f * f
-    series = _ONE + ff * (_THIRD + ff * (_FIFTH + ff * _SEVENTH))
-    return exponent.astype(np.float32) * _LN2 + _TWO * f * series
-
-
-@numba.njit(inline="always", error_model="numpy")
-def _log_scalar(x):
-    """`_log` of one float32."""
-    bits = np.float32(x).view(np.int32)
-    exponent = np.int32(bits - _SQRT_HALF_BITS) >> np.int32(23)
-    m = np.int32(bits - np.int32(exponent << np.int32(23))).view(np.float32)
-    f = (m - _ONE) / (m + _ONE)
-    ff = f * f
-    series = _ONE + ff * (_THIRD + ff * (_FIFTH + ff * _SEVENTH))
-    return np.float32(exponent) * _LN2 + _TWO * f * series
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _pack(means, quats, scales, opacities, minimum, to_code, log_minimum, log_to_code, words):
-    """Fill words (M, 4) uint32; False if any value has no code. No fastmath: the bits must be the reference's."""
-    highest, highest_log = np.float32(POSITION_CODES), np.float32(LOG_SCALE_CODES)
-    zero, infinity = np.float32(0), np.float32(np.inf)
-    x0, y0, z0 = minimum[0], minimum[1], minimum[2]
-    tx, ty, tz = to_code[0], to_code[1], to_code[2]
-    bad = 0
-    for n in range(len(words)):
-        px = np.rint((means[n, 0] - x0) * tx)
-        py = np.rint((means[n, 1] - y0) * ty)
-        pz = np.rint((means[n, 2] - z0) * tz)
-        o = np.rint(opacities[n] * highest)
-        fits = (px >= zero) & (px <= highest) & (py >= zero) & (py <= highest) & (pz >= zero) & (pz <= highest)
-        fits &= (o >= zero) & (o <= highest)
-        words[n, 0] = np.uint32(px) | np.uint32(py) << np.uint32(16)
-        words[n, 1] = np.uint32(pz) | np.uint32(o) << np.uint32(16)
-        bad += not fits
-    for n in range(len(words)):
-        sx, sy, sz = scales[n, 0], scales[n, 1], scales[n, 2]
-        lx = np.rint((_log_scalar(sx) - log_minimum) * log_to_code)
-        ly = np.rint((_log_scalar(sy) - log_minimum) * log_to_code)
-        lz = np.rint((_log_scalar(sz) - log_minimum) * log_to_code)
-        fits = (lx >= zero) & (lx <= highest_log) & (ly >= zero) & (ly <= highest_log)
-        fits &= (lz >= zero) & (lz <= highest_log) & (sx > zero) & (sy > zero) & (sz > zero)
-        words[n, 3] = np.uint32(lx) | np.uint32(ly) << np.uint32(10) | np.uint32(lz) << np.uint32(20)
-        bad += not fits
-    for n in range(len(words)):
-        w, x, y, z = quats[n, 0], quats[n, 1], quats[n, 2], quats[n, 3]
-        squared_length = ((w * w + x * x) + y * y) + z * z
-        bad += not ((squared_length > zero) & (squared_length < infinity))
-        inverse = _ONE / np.sqrt(squared_length)
-        w, x, y, z = w * inverse, x * inverse, y * inverse, z * inverse
-        largest, value = np.uint32(0), w
-        if abs(x) > abs(value):
-            largest, value = np.uint32(1), x
-        if abs(y) > abs(value):
-            largest, value = np.uint32(2), y
-        if abs(z) > abs(value):
-            largest, value = np.uint32(3), z
-        sign = -_ONE if value < zero else _ONE
-        a = x if largest == np.uint32(0) else w
-        b = y if largest <= np.uint32(1) else x
-        c = z if largest <= np.uint32(2) else y
-        middle = np.float32(ROTATION_ZERO_CODE)
-        ca = np.uint32(np.rint(a * sign * _ROTATION_TO_CODE) + middle)
-        cb = np.uint32(np.rint(b * sign * _ROTATION_TO_CODE) + middle)
-        cc = np.uint32(np.rint(c * sign * _ROTATION_TO_CODE) + middle)
-        words[n, 2] = ca | cb << np.uint32(10) | cc << np.uint32(20) | largest << np.uint32(30)
-    return bad == 0
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _unpack(words, minimum, step, scale_of_code, means, quats, scales, opacities):
-    """Fill the four arrays from words (M, 4) uint32."""
-    middle = np.float32(ROTATION_ZERO_CODE)
-    for n in range(len(words)):
-        w0, w1, w2, w3 = words[n, 0], words[n, 1], words[n, 2], words[n, 3]
-        means[n, 0] = minimum[0] + np.float32(w0 & np.uint32(0xFFFF)) * step[0]
-        means[n, 1] = minimum[1] + np.float32(w0 >> np.uint32(16)) * step[1]
-        means[n, 2] = minimum[2] + np.float32(w1 & np.uint32(0xFFFF)) * step[2]
-        opacities[n] = np.float32(w1 >> np.uint32(16)) * np.float32(1 / POSITION_CODES)
-        total = np.float32(0)
-        column, largest = 0, w2 >> np.uint32(30)
-        for k in range(3):
-            code = (w2 >> np.uint32(10 * k)) & np.uint32(1023)
-            value = (np.float32(code) - middle) * _CODE_TO_ROTATION
-            column += column == largest
-            quats[n, column] = value
-            column += 1
-            total += value * value
-        quats[n, largest] = np.sqrt(max(_ONE - total, np.float32(0)))
-        for k in range(3):
-            scales[n, k] = scale_of_code[(w3 >> np.uint32(10 * k)) & np.uint32(1023)]
+    series = ONE + ff * (THIRD + ff * (FIFTH + ff * SEVENTH))
+    return exponent.astype(np.float32) * LN2 + TWO * f * series
 
 
 def _check_shapes(means: np.ndarray, quats_wxyz: np.ndarray, scales: np.ndarray, opacities: np.ndarray) -> None:
