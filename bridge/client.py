@@ -31,7 +31,6 @@ from gstalker.bridge.transport import (
     connect_publication,
     parse_address,
 )
-from gstalker.kernels import cpu
 from gstalker.kernels.frame import Frame
 from gstalker.kernels.rendered_image import RenderedImage
 from gstalker.runtime.errors import InputError
@@ -136,8 +135,7 @@ class AvatarClient:
 
     def render(self, frame: Frame) -> RenderedImage:
         """Draw a frame on the CPU before the avatar's backdrop, as its own camera sees it."""
-        avatar = self.avatar
-        return cpu.render(avatar.assemble(frame), avatar.camera, avatar.background)
+        return self.avatar.render(frame)
 
     def play(self) -> None:
         """Have the server speak its sound from the beginning. Raises Refused where it has none."""

@@ -76,10 +76,10 @@ def record(
     with AvatarClient(address, client_name="gstalker record", timeout_s=options.timeout_s, topics=topics) as client:
         recorder = _Recorder(client.avatar, out, options)
         end = recorder.run(client, progress)
-        for message in recorder.to_draw:
-            frame = client.avatar.frame(message)
-            picture = client.render(frame).rgb
-            write_capture(out / session.PICTURES, frame.index, client.avatar.camera, picture, DRAWN_BY)
+        avatar = client.avatar
+    for message in recorder.to_draw:
+        frame = avatar.frame(message)
+        write_capture(out / session.PICTURES, frame.index, avatar.camera, avatar.render(frame).rgb, DRAWN_BY)
     return Recorded(end, recorder.frames, recorder.sound_s, len(recorder.to_draw))
 
 

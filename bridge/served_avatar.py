@@ -8,10 +8,12 @@ import numpy as np
 
 from gstalker.bridge.errors import WireError
 from gstalker.bridge.schema import FrameF32, FrameQ16, Welcome
+from gstalker.kernels import cpu
 from gstalker.kernels.camera import Camera
 from gstalker.kernels.frame import PART_HEAD, PART_TORSO, Frame, assemble
 from gstalker.kernels.gaussians import Gaussians
 from gstalker.kernels.quantise import QuantisationBox, unpack_movers
+from gstalker.kernels.rendered_image import RenderedImage
 from gstalker.runtime.session import pose_from_rows
 
 
@@ -112,6 +114,10 @@ class ServedAvatar:
     def assemble(self, frame: Frame) -> Gaussians:
         """All N Gaussians of a frame in avatar space."""
         return assemble(self.canonical, self.part_ids, frame)
+
+    def render(self, frame: Frame) -> RenderedImage:
+        """Draw a frame on the CPU before the backdrop, as the bundle's own camera sees it."""
+        return cpu.render(self.assemble(frame), self.camera, self.background)
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:

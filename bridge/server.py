@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 
 import zmq
 
@@ -18,8 +19,8 @@ from gstalker.bridge.schema import Message
 from gstalker.bridge.sources import BundleFrames
 from gstalker.bridge.stream import AvatarStream, FrameMaker, StreamOptions
 from gstalker.bridge.timing_statistics import ServeStatistics
-from gstalker.bridge.transport import Address, bind_server
-from gstalker.runtime.audio import SAMPLE_RATE_HZ
+from gstalker.bridge.transport import Address, bind_server, parse_address
+from gstalker.runtime.audio import SAMPLE_RATE_HZ, load_wav
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.session import rows_from_pose
 
@@ -54,7 +55,7 @@ class AvatarServer:
         """Bind the sockets.
 
         Raises:
-            InputError: a port is taken.
+            InputError: a port is taken, or the avatar's frames cannot be packed.
             WireError: a text of the bundle cannot be sent, or the avatar is too large for one message.
         """
         self.address = address
@@ -62,8 +63,9 @@ class AvatarServer:
         self._welcome = welcome_of(maker.bundle, maker, options.stream, address)
         encode(self._welcome)  # refuse now what could never be answered
         self._topics: set[bytes] = set()
-        self.control, self.publication = bind_server(context, address)
         self.stream = AvatarStream(maker, options.stream, self._publish, self._wanted)
+        self.stream.warm_up()
+        self.control, self.publication = bind_server(context, address)
         self._start_at_s: float | None = time.perf_counter() if options.start_now else None
 
     @property
@@ -71,8 +73,18 @@ class AvatarServer:
         return self._welcome.avatar_name
 
     @property
+    def notice(self) -> str:
+        """What viewers must be told."""
+        return self._welcome.notice
+
+    @property
     def statistics(self) -> ServeStatistics:
         return self.stream.statistics
+
+    def close(self) -> None:
+        """Close the sockets; what has not left by now is lost."""
+        self.control.close(linger=0)
+        self.publication.close(linger=0)
 
     def wait_s(self) -> float:
         """Seconds until `turn` has something to do by itself."""
@@ -185,6 +197,36 @@ def welcome_of(bundle: AvatarBundle, maker: FrameMaker, options: StreamOptions, 
         part_ids=bundle.part_ids,
         plate=bundle.plate_rgb,
     )
+
+
+def prepare(
+    bundles: Sequence[Path],
+    audio: Path | None,
+    address: str,
+    options: ServeOptions,
+    *,
+    threads: int = 1,
+    log: Callable[[str], None] = lambda line: None,
+) -> list[AvatarServer]:
+    """Load avatars and speech and bind the sockets: one server an avatar, two ports each, in order.
+
+    Raises:
+        InputError: a bundle, the sound or the address is not what it should be, or a port is taken.
+    """
+    first = parse_address(address)
+    parse_address(first.at(first.control_port + 2 * (len(bundles) - 1)))  # the last one's port exists, too
+    speech = None if audio is None else load_wav(audio)
+    servers: list[AvatarServer] = []
+    try:
+        for number, path in enumerate(bundles):
+            maker = BundleFrames(AvatarBundle.open(path), speech, threads=threads)
+            place = dataclasses.replace(first, control_port=first.control_port + 2 * number)
+            servers.append(AvatarServer(zmq.Context.instance(), place, maker, options, log))
+    except BaseException:
+        for server in servers:
+            server.close()
+        raise
+    return servers
 
 
 def serve(servers: Sequence[AvatarServer], options: ServeOptions, stop: Callable[[], bool]) -> None:

@@ -29,7 +29,7 @@ class BundleFrames:
         self.bundle = bundle
         self.fps = manifest.frame_rate_hz
         self.mover_count = manifest.counts.movers
-        self.box: QuantisationBox = box_of(bundle)
+        self.box: QuantisationBox = bundle.quantisation_box
         self._runtime = AvatarRuntime(bundle, threads=threads)
         self._front = manifest.audio
         samples = np.zeros(0, np.float32) if speech is None else speech
@@ -55,15 +55,3 @@ class BundleFrames:
         left, right = self._front.left_mel_frames, self._front.right_mel_frames
         window = mel_windows(mel, 1, left, right, first_frame=frame, config=self._front.log_mel)
         return self._runtime.codes_of_windows(window)[0]
-
-
-def box_of(bundle: AvatarBundle) -> QuantisationBox:
-    """The ranges of the 16-byte codes that the bundle's manifest gives."""
-    ranges = bundle.manifest.quantisation
-    low, high = ranges.means_low_m, ranges.means_high_m
-    return QuantisationBox(
-        position_min_m=(low[0], low[1], low[2]),
-        position_max_m=(high[0], high[1], high[2]),
-        log_scale_min=ranges.log_scale_low,
-        log_scale_max=ranges.log_scale_high,
-    )

@@ -19,6 +19,7 @@ from gstalker.bridge.schema import FrameF32, FrameQ16, Message
 from gstalker.bridge.timing_statistics import ServeStatistics
 from gstalker.kernels.frame import Frame
 from gstalker.kernels.quantise import BYTES_PER_MOVER, QuantisationBox, pack_movers
+from gstalker.runtime.errors import InputError
 from gstalker.runtime.session import rows_from_pose
 
 Publish = Callable[[Message], None]
@@ -90,6 +91,20 @@ class AvatarStream:
     def next_time_s(self) -> float:
         """Presentation time of the next frame."""
         return self._next_index / self.maker.fps
+
+    def warm_up(self) -> None:
+        """Compute and pack a frame that nobody gets: what compiles or loads lazily does so before the clock runs.
+
+        Raises:
+            InputError: the very first frame has no code in the avatar's box.
+        """
+        frame = self.maker.frame(0, 0.0, None)
+        try:
+            self._pack(frame)
+        except ValueError as error:
+            raise InputError(
+                f"avatar: expected a frame that fits the bundle's box, {error} Export it again."
+            ) from error
 
     def start(self) -> None:
         """Begin at presentation time 0, with the speech if there is one."""
@@ -224,8 +239,7 @@ class AvatarStream:
         head, torso = rows_from_pose(frame.avatar_from_head), rows_from_pose(frame.avatar_from_torso)
         messages: list[Message] = []
         if self._wanted(FrameQ16):
-            arrays = (frame.means, frame.quats_wxyz, frame.scales, frame.opacities)
-            movers = pack_movers(*arrays, self.maker.box, out=self._packed)
+            movers = self._pack(frame)
             messages.append(
                 FrameQ16(frame.index, frame.time_s, self._now_s(), head, torso, len(movers), movers),
             )
@@ -233,6 +247,10 @@ class AvatarStream:
             arrays = (frame.means, frame.quats_wxyz, frame.scales, frame.opacities)
             messages.append(FrameF32(frame.index, frame.time_s, self._now_s(), head, torso, len(frame.means), *arrays))
         return messages
+
+    def _pack(self, frame: Frame) -> np.ndarray:
+        arrays = (frame.means, frame.quats_wxyz, frame.scales, frame.opacities)
+        return pack_movers(*arrays, self.maker.box, out=self._packed)
 
     def _now_s(self) -> float:
         assert self.clock is not None  # step() checked

@@ -1,11 +1,12 @@
 """Pictures of single frames as some client or engine drew them, to be compared with the reference.
 
-A capture is two files in one folder: NAME.png, 8-bit RGB in display space with the backdrop drawn in, and NAME.json:
+A capture is two files in one folder: NAME.png, 8-bit RGB in display space with the background drawn in, and NAME.json:
 
-    {"format_version": 1, "frame_index": 123, "drawn_by": "who",
+    {"format_version": 1, "frame_index": 123, "drawn_by": "who", "background_rgb": [],
      "camera": {"viewmat": [[4 numbers] * 4], "K": [[3 numbers] * 3], "width_px": 256, "height_px": 256}}
 
-with viewmat = camera_from_avatar in the axes of docs/conventions.md, whatever axes the engine has.
+with viewmat = camera_from_avatar in the axes of docs/conventions.md, whatever axes the engine has. background_rgb is
+the one colour (0..1) behind the avatar, or empty for the session's plate, which fits only the session's own camera.
 """
 
 from __future__ import annotations
@@ -33,16 +34,23 @@ class CaptureFields:
     format_version: int
     frame_index: int
     drawn_by: str
+    background_rgb: tuple[float, ...]
     camera: CameraFields
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One captured picture: (H, W, 3) float64 in 0..1, which frame it shows, from where."""
+    """One captured picture.
+
+    Attributes:
+        rgb: (H, W, 3) float64 in 0..1.
+        background_rgb: three numbers, or none for the session's plate.
+    """
 
     name: str
     frame_index: int
     drawn_by: str
+    background_rgb: tuple[float, ...]
     camera: Camera
     rgb: np.ndarray
 
@@ -53,11 +61,11 @@ def to_uint8(rgb: np.ndarray) -> np.ndarray:
 
 
 def write_capture(folder: Path, frame_index: int, camera: Camera, rgb: np.ndarray, drawn_by: str) -> Path:
-    """Write one picture (H, W, 3) in 0..1 and its JSON; returns the PNG's path."""
+    """Write one picture (H, W, 3) in 0..1 before the session's plate, and its JSON; returns the PNG's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"frame_{frame_index:06d}.png"
     Image.fromarray(to_uint8(rgb)).save(path)
-    fields = CaptureFields(FORMAT_VERSION, frame_index, drawn_by, CameraFields.of(camera))
+    fields = CaptureFields(FORMAT_VERSION, frame_index, drawn_by, (), CameraFields.of(camera))
     path.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fields), indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -98,4 +106,8 @@ def _read_capture(path: Path) -> Capture:
             f"{path}: expected {camera.width_px} x {camera.height_px} px as {json_path.name} says, got "
             f"{rgb.shape[1]} x {rgb.shape[0]}. Capture it again."
         )
-    return Capture(path.stem, fields.frame_index, fields.drawn_by, camera, rgb)
+    if len(fields.background_rgb) not in (0, 3):
+        raise InputError(
+            f"{json_path}: expected background_rgb of three numbers or none, got {len(fields.background_rgb)}."
+        )
+    return Capture(path.stem, fields.frame_index, fields.drawn_by, fields.background_rgb, camera, rgb)
