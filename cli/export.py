@@ -9,7 +9,6 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.markup import escape
 
 
 @dataclass(frozen=True)
@@ -42,18 +41,18 @@ class Export:
         from gstalker.export.bake import bake_run
         from gstalker.export.likeness import likeness_from, not_stated
         from gstalker.export.write import export_avatar
+        from gstalker.runtime.bundle_files import refuse_existing
 
         console = Console(stderr=True, highlight=False)
-        on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-        likeness = likeness_from(
-            self.subject, self.consent, self.licence, (lambda q: console.input(f"{q}? ")) if on_terminal else None
-        )
-        missing = not_stated(likeness)
-        if missing:
-            options = ", ".join(f"--{name}" for name in missing)
-            console.print(f"[yellow]warning:[/] recorded as not stated: {options}. Say whose likeness this is.")
-        with console.status("evaluating the avatar's spatial part, checking the graphs"):
+        refuse_existing(self.out, overwrite=self.overwrite)
+        with console.status("evaluating the spatial part of the networks"):
             avatar = bake_run(self.trained, self.out.stem)
+        ask = (lambda q: console.input(f"{q}? ")) if sys.stdin.isatty() and sys.stderr.isatty() else None
+        likeness = likeness_from(self.subject, self.consent, self.licence, ask)
+        missing = ", ".join(f"--{name}" for name in not_stated(likeness))
+        if missing:
+            console.print(f"[yellow]warning:[/] recorded as not stated: {missing}. Say whose likeness this is.")
+        with console.status("checking the graphs against the trained networks"):
             bundle, parity = export_avatar(avatar, likeness, self.out, overwrite=self.overwrite, zipped=self.zip)
         counts, worst = bundle.manifest.counts, parity.worst
         size_mb = sum(f.size_bytes for f in bundle.manifest.files.values()) / 1e6
@@ -62,4 +61,3 @@ class Export:
             f"graphs against the training code: worst is {worst.output}, off by {worst.worst:.1e} "
             f"with {worst.allowance:.1e} allowed"
         )
-        console.print(escape(f"likeness: {likeness.subject}; consent: {likeness.consent}; {likeness.licence}"))

@@ -211,7 +211,8 @@ def bake_torso(field: TorsoField) -> BakedTorso:
 
 
 def _conv(layer: nn.Module) -> Conv:
-    assert isinstance(layer, nn.Conv1d) and layer.bias is not None
+    assert isinstance(layer, nn.Conv1d)
+    assert layer.bias is not None
     return Conv(layer.weight.numpy(), layer.bias.numpy(), layer.stride[0])
 
 

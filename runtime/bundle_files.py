@@ -163,7 +163,7 @@ def write_files(target: Path, files: Mapping[str, bytes], *, overwrite: bool, zi
     Raises:
         InputError: the target exists and may not be replaced, or its folder cannot be written.
     """
-    _refuse_existing(target, overwrite)
+    refuse_existing(target, overwrite=overwrite)
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}"
     aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}"
     try:
@@ -186,7 +186,12 @@ def write_files(target: Path, files: Mapping[str, bytes], *, overwrite: bool, zi
             _remove(leftover)
 
 
-def _refuse_existing(target: Path, overwrite: bool) -> None:
+def refuse_existing(target: Path, *, overwrite: bool) -> None:
+    """Say at once, before long work, that a bundle cannot be written to `target`.
+
+    Raises:
+        InputError: something is there that may not be replaced.
+    """
     if not target.exists():
         return
     if not overwrite:
