@@ -31,7 +31,7 @@ class Evaluate:
     nothing is read off faces."""
     lpips_weights: Path | None = None
     """AlexNet LPIPS weights, lpips_alex.npz; otherwise from $GSTALKER_MODELS. Without them no LPIPS."""
-    lpips_every: int = 3
+    lpips_every: int = 5
     """LPIPS on every so many frames."""
     voice: Path | None = None
     """A WAV of another speaker: does that voice move the mouth?"""

@@ -14,7 +14,7 @@ class EvalConfig:
     clips: int | None = None  # measure the first so many test clips only; None: all
     frames: int | None = None  # measure the first so many frames of each clip only; None: all
     lpips_weights: Path | None = None  # AlexNet LPIPS weights (.npz); None: looked for in the usual places
-    lpips_every: int = 3  # LPIPS on every so many frames: it costs more than all other measures together
+    lpips_every: int = 5  # LPIPS on every so many frames: one costs as much as rendering several pictures
     face_model: Path | None = None  # MediaPipe face landmarker (.task); None: found as `prepare` does
     voice: Path | None = None  # a WAV of another speaker, for cross-driving
     voice_seconds: float = 20.0  # speak at most so much of it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gstalker.runtime.dataset import Dataset
+from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.config import EvalConfig
 from gstalker.runtime.evaluate.evaluation import EvaluationResult, chosen_clips, evaluate
 from gstalker.runtime.evaluate.instruments import find_instruments
@@ -15,12 +17,25 @@ def evaluate_run(run: Path, out: Path, config: EvalConfig, progress: Progress | 
     """Measure a trained run on the held-out clips of its dataset, next to the baselines.
 
     Raises:
-        InputError: no run there, or it or its dataset cannot be read or is of another version; no test clips;
-            bad options.
+        InputError: no run there, or it or its dataset cannot be read or is of another version or size; no test
+            clips; bad options.
     """
-    from gstalker.runtime.evaluate.subjects_from_run import subjects_from_run  # imports torch
+    from gstalker.runtime.evaluate.subjects_from_run import subjects_from_run  # imports torch, as does the next
+    from gstalker.runtime.model.trained_run import read_run_json
 
-    subjects = subjects_from_run(run, config.dataset)
-    chosen_clips(subjects.dataset, config)  # complain before anything slow happens
+    _, facts = read_run_json(run)
+    folder = config.dataset or Path(facts.dataset)
+    if not folder.is_dir():
+        raise InputError(f"{run}: expected its dataset at {folder}, found none. Say with --dataset where it lies now.")
+    dataset = Dataset(folder)
+    manifest = dataset.manifest
+    if (manifest.size_px, manifest.focal_px) != (facts.size_px, facts.focal_px):
+        raise InputError(
+            f"{folder}: expected the dataset that {run} was trained on, {facts.size_px} px with a focal length of "
+            f"{facts.focal_px:g} px, got {manifest.size_px} px and {manifest.focal_px:g} px. Give it with --dataset."
+        )
+    chosen_clips(dataset, config)  # complain before anything slow happens
     instruments = find_instruments(config)
-    return evaluate(subjects, [NearestByAudio(subjects.dataset)], instruments, out, config, progress)
+    return evaluate(
+        dataset, subjects_from_run(run, dataset), [NearestByAudio(dataset)], instruments, out, config, progress
+    )

@@ -52,6 +52,7 @@ class EvaluationResult:
 
 
 def evaluate(
+    dataset: Dataset,
     run: RunSubjects,
     baselines: Sequence[Subject],
     instruments: Instruments,
@@ -65,7 +66,6 @@ def evaluate(
         InputError: no test clips, options out of range, or an output folder with other files in it.
     """
     start = time.perf_counter()
-    dataset = run.dataset
     entries = chosen_clips(dataset, config)
     voice_samples = audio.load_wav(config.voice) if config.voice else None
     subjects = [*run.subjects, *baselines]
@@ -106,7 +106,7 @@ def evaluate(
                     )
         if progress:
             progress.stage("writing the report", 1)
-        result = _write(folder, run, subjects, measured, voice, skipped, config, start)
+        result = _write(folder, dataset, run, subjects, measured, voice, skipped, config, start)
         if progress:
             progress.advance()
     return dataclasses.replace(result, report=Path(out))
@@ -136,6 +136,7 @@ def chosen_clips(dataset: Dataset, config: EvalConfig) -> list[ClipEntry]:
 
 def _write(
     folder: Path,
+    dataset: Dataset,
     run: RunSubjects,
     subjects: Sequence[Subject],
     measured: Measured,
@@ -144,7 +145,6 @@ def _write(
     config: EvalConfig,
     start: float,
 ) -> EvaluationResult:
-    dataset = run.dataset
     figures = report.all_figures(measured.clips)
     names = [s.name for s in subjects]
     pictures = report.write_sheets(folder / "pictures", measured.keepsakes, figures, names)

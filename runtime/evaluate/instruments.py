@@ -36,7 +36,7 @@ def find_instruments(config: EvalConfig) -> Instruments:
     """Everything this machine has, and one sentence for each thing it lacks.
 
     Raises:
-        InputError: a model file was asked for by its path and cannot be used.
+        InputError: a model file cannot be used, or one asked for by its path is not there.
     """
     detector, no_detector = _detector(config.face_model)
     lpips, no_lpips = _lpips(config.lpips_weights)
@@ -60,12 +60,12 @@ def _detector(given: Path | None) -> tuple[Detector | None, str]:
             f"everything read off faces (lip distance, openings, blinks): {FILE_NAME} was not found. "
             "Give --face-model, or put it into the folder $GSTALKER_MODELS."
         )
+    tracker = MediaPipeTracker(model)
     try:
-        return TrackerDetector(MediaPipeTracker(model)), ""
-    except InputError as error:
-        if given is not None:
-            raise
-        return None, f"everything read off faces (lip distance, openings, blinks): {error}"
+        tracker.track([np.zeros((64, 64, 3), np.uint8)])  # the file is read only when the first picture comes
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{model}: expected MediaPipe's {FILE_NAME}, it cannot be loaded ({error}).") from error
+    return TrackerDetector(tracker), ""
 
 
 def _lpips(given: Path | None) -> tuple[Compare | None, str]:
@@ -77,4 +77,4 @@ def _lpips(given: Path | None) -> tuple[Compare | None, str]:
         )
     from gstalker.runtime.evaluate.lpips import Lpips  # imports torch
 
-    return Lpips(weights), ""
+    return Lpips(weights).distance, ""

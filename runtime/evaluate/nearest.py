@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from gstalker.runtime import audio
 from gstalker.runtime.dataset import FPS, Clip, Dataset
@@ -81,7 +83,7 @@ def read_frames(path: Path, frames: Iterable[int]) -> dict[int, np.ndarray]:
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            ticks_per_frame = 1 / (FPS * stream.time_base)
+            ticks_per_frame = 1 / (FPS * (stream.time_base or Fraction(1, 1000)))
             for wanted in sorted(set(frames)):
                 container.seek(round(wanted * ticks_per_frame), stream=stream)  # to the key frame before it
                 for picture in container.decode(stream):
@@ -90,7 +92,7 @@ def read_frames(path: Path, frames: Iterable[int]) -> dict[int, np.ndarray]:
                         break
                 else:
                     raise InputError(f"{path}: expected a frame {wanted}, found none. Prepare the dataset again.")
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise InputError(f"{path}: expected a video, could not read it ({error}). Prepare it again.") from error
     return found
 

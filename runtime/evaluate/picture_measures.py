@@ -42,8 +42,10 @@ def frame_regions(clip: Clip, frame: int) -> FrameRegions:
     size_px = matte.shape[0]
     half_width = max(1, round(SILHOUETTE_HALF_WIDTH_PX * size_px / regions.REFERENCE_SIZE_PX))
     person = matte >= regions.MATTE_PERSON
-    band = ndimage.distance_transform_cdt(person, "chessboard") <= half_width
-    band &= ndimage.distance_transform_cdt(~person, "chessboard") <= half_width
+    around = 2 * half_width + 1
+    grown = ndimage.maximum_filter(person.view(np.uint8), around, mode="nearest")
+    shrunk = ndimage.minimum_filter(person.view(np.uint8), around, mode="nearest")
+    band = grown != shrunk
     head, torso = regions.head_torso_masks(landmarks, matte)
     return FrameRegions(
         mouth=regions.mouth_box(landmarks, size_px),

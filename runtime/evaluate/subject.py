@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gstalker.runtime.dataset import Clip, Dataset
+from gstalker.runtime.dataset import Clip
 
 AVATAR = "avatar"
 AVATAR_FIELD_TORSO = "avatar, torso from the field"
@@ -57,14 +57,12 @@ class RunSubjects:
 
     Attributes:
         title: the run's name.
-        dataset: what it was trained on, with the held-out clips.
         subjects: the first is the one that videos and worst frames show.
         voice: what speaks another's voice; None where the run has nothing of the kind.
         about: what people should know of the run (preset, steps, Gaussians, seconds of training).
     """
 
     title: str
-    dataset: Dataset
     subjects: tuple[Subject, ...]
     voice: VoiceSubject | None
     about: dict[str, str | int | float | None] = field(default_factory=dict)

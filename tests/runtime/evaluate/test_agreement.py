@@ -73,6 +73,7 @@ def test_a_known_lag_is_found(lag: float):
     assert found.lag_s == pytest.approx(lag)
     assert found.correlation_at_lag == pytest.approx(1.0)
     assert found.correlation is not None
+    assert found.correlation_at_lag is not None
     assert found.correlation <= found.correlation_at_lag
 
 

@@ -99,8 +99,8 @@ class CountingProgress:
         self.stages[-1][2] += 1
 
 
-def run_of(dataset: Dataset, *subjects: Made, voice: MadeVoice | None = None) -> RunSubjects:
-    return RunSubjects("a made-up run", dataset, subjects, voice, {"preset": "made up"})
+def run_of(*subjects: Made, voice: MadeVoice | None = None) -> RunSubjects:
+    return RunSubjects("a made-up run", subjects, voice, {"preset": "made up"})
 
 
 INSTRUMENTS = Instruments(ssim, DiscDetector(), None, (NO_LPIPS,))
@@ -116,7 +116,8 @@ def result(
     dataset: Dataset, voice_wav: Path, progress: CountingProgress, tmp_path_factory: pytest.TempPathFactory
 ) -> EvaluationResult:
     return evaluate(
-        run_of(dataset, *SUBJECTS, voice=MadeVoice()),
+        dataset,
+        run_of(*SUBJECTS, voice=MadeVoice()),
         [NearestByAudio(dataset)],
         INSTRUMENTS,
         tmp_path_factory.mktemp("out") / "report",
@@ -188,7 +189,9 @@ def test_the_detectors_noise_is_told(result: EvaluationResult):
 def test_overall_figures_lie_between_those_of_the_clips(result: EvaluationResult):
     for subject in ("late", "averaged", STATIC, NEAREST):
         for key in ("psnr_db", "mouth_psnr_db", "ssim", "lmd_px"):
-            of_clips = [result.figures.clips[c][subject][key] for c in ("blinking", "staring")]
+            values = [result.figures.clips[c][subject][key] for c in ("blinking", "staring")]
+            of_clips = [v for v in values if v is not None]
+            assert len(of_clips) == 2
             assert min(of_clips) <= figure(result, subject, key) <= max(of_clips)
 
 
@@ -219,7 +222,7 @@ def test_metrics_json_holds_every_figure_and_where_it_comes_from(result: Evaluat
     assert document["clips"]["staring"]["subjects"][NEAREST]["psnr_db"] > 0
     assert set(document["overall"]["perfect"]) == {m.key for m in METRICS}
     assert document["skipped"] == [NO_LPIPS]
-    assert document["config"]["lpips_every"] == 3
+    assert document["config"]["lpips_every"] == 5
     assert document["machine"]["cores"] >= 1
     assert document["versions"]["numpy"] == np.__version__
     assert document["run"] == {"preset": "made up"}
@@ -252,8 +255,10 @@ def test_the_page_has_a_column_for_each_subject_and_needs_nothing_from_the_net(r
 def test_the_video_shows_all_frames_with_their_sound_and_is_marked(result: EvaluationResult):
     with av.open(str(result.report / "comparison.mp4")) as container:
         assert container.metadata["comment"] == SYNTHETIC_NOTICE
-        sound = container.streams.audio[0]
-        assert float(sound.duration * sound.time_base) == pytest.approx(2 * FRAMES / 25, abs=0.1)
+        heard = sum(f.samples for f in container.decode(audio=0))
+        # AAC adds up to two blocks of 1024 samples.
+        assert heard / 16_000 == pytest.approx(2 * FRAMES / 25, abs=0.13)
+    with av.open(str(result.report / "comparison.mp4")) as container:
         pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
     assert len(pictures) == 2 * FRAMES
     height, width = pictures[0].shape[:2]
@@ -272,7 +277,8 @@ def test_sheets_are_there_to_look_at(result: EvaluationResult):
 def test_without_a_detector_what_needs_no_face_is_still_there(dataset: Dataset, tmp_path: Path):
     reason = "faces: no detector in this test"
     result = evaluate(
-        run_of(dataset, PERFECT),
+        dataset,
+        run_of(PERFECT),
         [],
         Instruments(ssim, None, None, (reason,)),
         tmp_path / "report",
@@ -291,7 +297,7 @@ def test_without_a_detector_what_needs_no_face_is_still_there(dataset: Dataset, 
 def test_pictures_without_a_face_are_counted_and_left_out(dataset: Dataset, tmp_path: Path):
     half = Made("half", lambda clip, t: clip.rgb[t] if t % 2 else np.full_like(clip.rgb[t], 160))
     config = EvalConfig(clips=1, frames=8, video=False)
-    result = evaluate(run_of(dataset, half), [], INSTRUMENTS, tmp_path / "report", config)
+    result = evaluate(dataset, run_of(half), [], INSTRUMENTS, tmp_path / "report", config)
     assert figure(result, "half", "faces_missed") == 4
     assert figure(result, "half", "lmd_px") == 0.0
 
@@ -305,7 +311,7 @@ def test_lpips_is_measured_on_every_so_many_frames(dataset: Dataset, tmp_path: P
 
     config = EvalConfig(clips=1, frames=10, lpips_every=4, video=False)
     instruments = replace(INSTRUMENTS, lpips=fake_lpips)
-    result = evaluate(run_of(dataset, PERFECT), [], instruments, tmp_path / "report", config)
+    result = evaluate(dataset, run_of(PERFECT), [], instruments, tmp_path / "report", config)
     assert len(seen) == 3
     assert figure(result, "perfect", "lpips") == 0.25
 
@@ -313,15 +319,15 @@ def test_lpips_is_measured_on_every_so_many_frames(dataset: Dataset, tmp_path: P
 def test_a_second_report_replaces_the_first(dataset: Dataset, tmp_path: Path):
     config = EvalConfig(clips=1, frames=4, video=False)
     out = tmp_path / "report"
-    evaluate(run_of(dataset, SUBJECTS[2]), [], INSTRUMENTS, out, config)
-    evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, out, config)
+    evaluate(dataset, run_of(SUBJECTS[2]), [], INSTRUMENTS, out, config)
+    evaluate(dataset, run_of(PERFECT), [], INSTRUMENTS, out, config)
     assert list(json.loads((out / "metrics.json").read_text(encoding="utf-8"))["overall"]) == ["perfect"]
 
 
 def test_a_failure_leaves_nothing_half_written(dataset: Dataset, tmp_path: Path):
     short = Made("short", lambda clip, t: clip.rgb[t][:-2])
     with pytest.raises(ValueError, match=r"subject 'short': expected pictures of \(96, 96, 3\), got"):
-        evaluate(run_of(dataset, short), [], INSTRUMENTS, tmp_path / "report", EvalConfig(frames=4))
+        evaluate(dataset, run_of(short), [], INSTRUMENTS, tmp_path / "report", EvalConfig(frames=4))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -332,7 +338,7 @@ def test_a_subject_that_runs_out_of_pictures_is_named(dataset: Dataset, tmp_path
 
     lazy = Lazy("lazy", lambda clip, t: clip.rgb[t])
     with pytest.raises(ValueError, match="subject 'lazy': expected 4 pictures of blinking, got 3"):
-        evaluate(run_of(dataset, lazy), [], INSTRUMENTS, tmp_path / "report", EvalConfig(frames=4))
+        evaluate(dataset, run_of(lazy), [], INSTRUMENTS, tmp_path / "report", EvalConfig(frames=4))
 
 
 @pytest.mark.parametrize(
@@ -359,14 +365,14 @@ def test_a_dataset_without_test_clips_is_refused(tmp_path: Path):
 def test_an_output_folder_with_other_files_is_left_alone(dataset: Dataset, tmp_path: Path):
     (tmp_path / "letters.txt").write_text("dear", encoding="utf-8")
     with pytest.raises(InputError, match="expected an empty folder or an earlier report, got other files"):
-        evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, tmp_path, EvalConfig(frames=4))
+        evaluate(dataset, run_of(PERFECT), [], INSTRUMENTS, tmp_path, EvalConfig(frames=4))
     with pytest.raises(InputError, match="expected a folder for the report, got a file"):
-        evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, tmp_path / "letters.txt", EvalConfig(frames=4))
+        evaluate(dataset, run_of(PERFECT), [], INSTRUMENTS, tmp_path / "letters.txt", EvalConfig(frames=4))
     assert [p.name for p in tmp_path.iterdir()] == ["letters.txt"]
 
 
 def test_a_voice_for_a_run_that_cannot_speak_is_told(dataset: Dataset, voice_wav: Path, tmp_path: Path):
     config = EvalConfig(clips=1, frames=4, video=False, voice=voice_wav)
-    result = evaluate(run_of(dataset, PERFECT), [], INSTRUMENTS, tmp_path / "report", config)
+    result = evaluate(dataset, run_of(PERFECT), [], INSTRUMENTS, tmp_path / "report", config)
     assert result.voice is None
     assert "another voice: this run has no voice-driven model" in result.skipped

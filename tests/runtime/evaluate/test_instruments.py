@@ -1,0 +1,100 @@
+"""Finding the detector and the perceptual distance, and saying what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gstalker.runtime import metrics
+from gstalker.runtime.dataset import LANDMARKS
+from gstalker.runtime.errors import InputError
+from gstalker.runtime.evaluate.config import EvalConfig
+from gstalker.runtime.evaluate.find_models import find_landmark_model, find_lpips_weights
+from gstalker.runtime.evaluate.instruments import TrackerDetector, find_instruments, ssim
+from gstalker.runtime.prepare.face import FaceTrack
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No models anywhere."""
+    home = tmp_path / "home" / "project"
+    home.mkdir(parents=True)
+    for name in ("GSTALKER_MODELS", "GSTALKER_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.chdir(home)
+    return home
+
+
+def test_a_bare_machine_measures_what_needs_no_model_and_says_the_rest(bare_machine: Path):
+    found = find_instruments(EvalConfig())
+    assert found.detector is None
+    assert found.lpips is None
+    faces, lpips = found.missing
+    assert faces.startswith("everything read off faces")
+    assert "face_landmarker.task was not found" in faces
+    assert "lpips_alex.npz was not found. Give --lpips-weights" in lpips
+
+
+@pytest.mark.parametrize("place", ["GSTALKER_MODELS", "GSTALKER_DATA", "beside"])
+def test_models_are_found_in_their_usual_folders(place: str, bare_machine: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = {
+        "GSTALKER_MODELS": bare_machine / "m",
+        "GSTALKER_DATA": bare_machine / "d" / "models",
+        "beside": bare_machine.parent / "shared" / "data" / "models",
+    }[place]
+    folder.mkdir(parents=True)
+    if place != "beside":
+        monkeypatch.setenv(place, str(folder if place == "GSTALKER_MODELS" else folder.parent))
+    assert find_lpips_weights(None) is None
+    assert find_landmark_model(None) is None
+    for name in ("lpips_alex.npz", "face_landmarker.task"):
+        (folder / name).write_bytes(b"x")
+    for found, name in (
+        (find_lpips_weights(None), "lpips_alex.npz"),
+        (find_landmark_model(None), "face_landmarker.task"),
+    ):
+        assert found is not None
+        assert found.samefile(folder / name)
+
+
+def test_weights_asked_for_must_be_there(tmp_path: Path):
+    with pytest.raises(InputError, match=r"--lpips-weights: expected the file lpips_alex.npz, found none at"):
+        find_lpips_weights(tmp_path / "none.npz")
+    with pytest.raises(InputError, match=r"--face-model: expected the file face_landmarker.task, found none at"):
+        find_landmark_model(tmp_path / "none.task")
+
+
+def test_a_face_model_that_is_none_is_refused(bare_machine: Path):
+    pytest.importorskip("mediapipe")
+    broken = bare_machine / "broken.task"
+    broken.write_bytes(b"not a model")
+    with pytest.raises(
+        InputError, match=r"broken.task: expected MediaPipe's face_landmarker.task, it cannot be loaded"
+    ):
+        find_instruments(EvalConfig(face_model=broken))
+
+
+def test_the_tracker_sees_the_pictures_and_its_depth_is_dropped():
+    class Tracker:
+        blendshape_names = ("x",)
+
+        def track(self, pictures) -> FaceTrack:
+            count = len(list(pictures))
+            points = np.arange(count * LANDMARKS * 3, dtype=np.float32).reshape(count, LANDMARKS, 3)
+            return FaceTrack(np.ones(count, bool), points, np.zeros((count, 52), np.float32), np.ones(1))
+
+    found = TrackerDetector(Tracker()).detect(iter(np.zeros((3, 8, 8, 3), np.uint8)))
+    assert found.landmarks_px.shape == (3, LANDMARKS, 2)
+    np.testing.assert_array_equal(found.landmarks_px[0, 1], [3, 4])
+
+
+def test_similarity_is_that_of_double_precision():
+    """float32 windows: 2e-6 on natural pictures (kernels.ssim), five times that allowed."""
+    rng = np.random.default_rng(3)
+    real = rng.integers(0, 256, (48, 40, 3), np.uint8)
+    rendered = np.clip(real.astype(int) + rng.integers(-20, 20, real.shape), 0, 255).astype(np.uint8)
+    assert ssim(rendered, real) == pytest.approx(metrics.ssim(rendered, real), abs=1e-5)
