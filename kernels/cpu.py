@@ -64,7 +64,8 @@ class Gradients:
 
 
 def _contiguous(array: np.ndarray, dtype: type = np.float32) -> np.ndarray:
-    return np.ascontiguousarray(array, dtype=dtype)
+    # Read-only or misaligned arrays are other types to numba: it would compile everything again for them.
+    return np.require(array, dtype, ("C", "ALIGNED", "WRITEABLE"))
 
 
 def draw(

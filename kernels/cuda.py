@@ -51,6 +51,10 @@ def rasterize(
     reason = why_unavailable()
     if reason is not None:
         raise RuntimeError(f"CUDA rasterizer: {reason}.")
+    background = background.to(means)
+    if len(means) == 0:
+        alpha = means.new_zeros((height_px, width_px))
+        return background.expand(height_px, width_px, 3) + 0 * means.sum(), alpha
     parameters = {
         "means": means,
         "quats_wxyz": quats_wxyz,
@@ -59,10 +63,6 @@ def rasterize(
         "colors": colors,
     }
     _refuse_unusable(parameters)
-    background = background.to(means)
-    if len(means) == 0:
-        alpha = means.new_zeros((height_px, width_px))
-        return background.expand(height_px, width_px, 3) + 0 * means.sum(), alpha
 
     # The rules are docs/conventions.md's; gsplat 1.5's own constants are the same: alpha at most 0.999, cut at
     # 1/255, stop at a transmittance of 1e-4.

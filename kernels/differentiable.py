@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gstalker.kernels import cpu, cuda
-from gstalker.kernels.sh import sh_terms
+from gstalker.kernels.sh import SH_DEGREE_0, sh_terms
 
 Array = torch.Tensor | np.ndarray
 
@@ -16,7 +16,9 @@ Array = torch.Tensor | np.ndarray
 def sh_torch(sh_coeffs: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
     """`sh.evaluate_sh` with gradients: (N, K, 3), (N, 3) -> (N, 3), not clamped."""
     count = sh_coeffs.shape[1]
-    unit = directions / torch.linalg.vector_norm(directions, dim=1, keepdim=True)
+    if count == 1:
+        return 0.5 + SH_DEGREE_0 * sh_coeffs[:, 0]
+    unit = torch.nn.functional.normalize(directions, dim=1)
     basis = torch.stack(sh_terms(unit[:, 0], unit[:, 1], unit[:, 2], count), dim=1)
     return 0.5 + torch.einsum("nk,nkc->nc", basis, sh_coeffs)
 

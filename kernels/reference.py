@@ -108,7 +108,7 @@ def project_gaussians(gaussians: Gaussians, camera: Camera) -> tuple[np.ndarray,
 def _refuse_unusable(gaussians: Gaussians) -> None:
     for name in ("means", "quats_wxyz", "scales", "opacities", "sh_coeffs"):
         values = getattr(gaussians, name)
-        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        bad = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
         if bad.any():
             first = int(np.flatnonzero(bad)[0])
             raise ValueError(

@@ -50,12 +50,12 @@ def evaluate_sh(sh_coeffs: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
     Args:
         sh_coeffs: (N, K, 3), K in 1, 4, 9, 16.
-        directions: (N, 3) from the camera to the Gaussian, any non-zero length; not read at degree 0.
+        directions: (N, 3) from the camera to the Gaussian, any length: normalised here, zero stays zero.
     """
     count = sh_coeffs.shape[1]
     if count == 1:
         return 0.5 + SH_DEGREE_0 * sh_coeffs[:, 0]
-    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    unit = directions / np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
     basis = np.stack(sh_terms(unit[:, 0], unit[:, 1], unit[:, 2], count), axis=1)
     return 0.5 + np.einsum("nk,nkc->nc", basis, sh_coeffs)
 
