@@ -76,7 +76,7 @@ class Mp4Writer:
             self._audio.bit_rate = AAC_BITS_PER_CHANNEL * (1 if layout == "mono" else 2)
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
             written = 0
-            for frame in [*_resampled(source, resampler), *resampler.resample(None)]:
+            for frame in _resampled(source, resampler):
                 frame.pts, frame.time_base = written, Fraction(1, rate)
                 written += frame.samples
                 self._container.mux(self._audio.encode(frame))
@@ -94,3 +94,4 @@ def _resampled(source: av.container.InputContainer, resampler: av.AudioResampler
     for frame in source.decode(audio=0):
         frame.pts = None  # a file's own clock may have gaps; samples follow one another
         yield from resampler.resample(frame)
+    yield from resampler.resample(None)
