@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
-from helpers.splat_scenes import one_splat, plain_camera, random_cloud, tilted_camera  # noqa: E402
+import torch
+from helpers.splat_scenes import one_splat, plain_camera, random_cloud, tilted_camera
 
-from gstalker.kernels import cuda, reference  # noqa: E402
-from gstalker.kernels.differentiable import rasterize  # noqa: E402
+from gstalker.kernels import cuda, reference
+from gstalker.kernels.differentiable import rasterize
 
 REASON = cuda.why_unavailable()
 needs_cuda = pytest.mark.skipif(REASON is not None, reason=f"CUDA rasterizer: {REASON}")
@@ -85,7 +85,9 @@ def test_gradients_are_the_cpus():
             screen_gradients=screen,
         )
         ((rgb * torch.tensor(weights, device=device)).sum() + alpha.sum()).backward()
-        found.append([value.grad.cpu().numpy() for value in values] + [screen.cpu().numpy()])
+        grads = [value.grad for value in values]
+        assert all(grad is not None for grad in grads)
+        found.append([grad.cpu().numpy() for grad in (*grads, screen) if grad is not None])
     for ours, theirs in zip(*found, strict=True):
         assert np.linalg.norm(ours - theirs) <= 1e-3 * np.linalg.norm(ours)
 

@@ -5,15 +5,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
-from helpers.splat_scenes import one_splat, plain_camera, random_cloud, tilted_camera  # noqa: E402
+import torch
+from helpers.splat_scenes import one_splat, plain_camera, random_cloud, tilted_camera
 
-from gstalker.kernels import reference  # noqa: E402
-from gstalker.kernels.camera import Camera  # noqa: E402
-from gstalker.kernels.dense_torch import rasterize_dense  # noqa: E402
-from gstalker.kernels.differentiable import rasterize, sh_torch  # noqa: E402
-from gstalker.kernels.gaussians import Gaussians, concatenate  # noqa: E402
-from gstalker.kernels.sh import evaluate_sh  # noqa: E402
+from gstalker.kernels import reference
+from gstalker.kernels.camera import Camera
+from gstalker.kernels.dense_torch import rasterize_dense
+from gstalker.kernels.differentiable import rasterize, sh_torch
+from gstalker.kernels.gaussians import Gaussians, concatenate
+from gstalker.kernels.sh import evaluate_sh
 
 FIELDS = ("means", "quats_wxyz", "scales", "opacities", "sh_coeffs")
 
@@ -21,6 +21,11 @@ FIELDS = ("means", "quats_wxyz", "scales", "opacities", "sh_coeffs")
 def leaves(cloud: Gaussians, background: np.ndarray, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     arrays = {name: getattr(cloud, name) for name in FIELDS} | {"background": background.astype(np.float32)}
     return {name: torch.from_numpy(array).to(dtype).requires_grad_() for name, array in arrays.items()}
+
+
+def gradient(value: torch.Tensor) -> torch.Tensor:
+    assert value.grad is not None, "backward did not reach this input"
+    return value.grad
 
 
 def draw(values: dict[str, torch.Tensor], camera: Camera, rasterizer, **options):
@@ -54,7 +59,7 @@ def gradients_of_both(cloud: Gaussians, camera: Camera, background: np.ndarray, 
         rgb, alpha = draw(values, camera, rasterizer)
         loss = (rgb * torch.tensor(w_rgb, dtype=dtype)).sum() + (alpha * torch.tensor(w_alpha, dtype=dtype)).sum()
         loss.backward()
-        found.append({name: value.grad.double().numpy() for name, value in values.items()})
+        found.append({name: gradient(value).double().numpy() for name, value in values.items()})
     return found
 
 
@@ -121,8 +126,8 @@ def test_a_clamped_alpha_passes_no_gradient_but_the_color_does():
     rgb, _ = draw(values, plain_camera(8, 8), rasterize)
     rgb.sum().backward()
     for name in ("means", "quats_wxyz", "scales", "opacities"):
-        assert not values[name].grad.any(), name
-    assert values["sh_coeffs"].grad.all()
+        assert not gradient(values[name]).any(), name
+    assert gradient(values["sh_coeffs"]).all()
 
 
 def test_what_is_not_seen_gets_zero_gradients_and_not_nan():
@@ -136,18 +141,18 @@ def test_what_is_not_seen_gets_zero_gradients_and_not_nan():
     rgb, _ = draw(values, plain_camera(), rasterize)
     rgb.sum().backward()
     for name in FIELDS:
-        gradient = values[name].grad.reshape(5, -1)
-        assert torch.isfinite(gradient).all()
-        assert not gradient[:4].any()
-    assert values["means"].grad[4].any()
+        per_splat = gradient(values[name]).reshape(5, -1)
+        assert torch.isfinite(per_splat).all()
+        assert not per_splat[:4].any()
+    assert gradient(values["means"])[4].any()
 
 
 def test_no_gaussians_still_give_the_background_its_gradient():
     values = leaves(random_cloud(0, plain_camera(), seed=0), np.full(3, 0.5), torch.float32)
     rgb, alpha = draw(values, plain_camera(), rasterize)
     (rgb.sum() + alpha.sum()).backward()
-    np.testing.assert_allclose(values["background"].grad, np.full(3, 32 * 32))
-    assert values["means"].grad.shape == (0, 3)
+    np.testing.assert_allclose(gradient(values["background"]), np.full(3, 32 * 32))
+    assert gradient(values["means"]).shape == (0, 3)
 
 
 def test_screen_gradients_add_up_what_moving_a_splat_by_a_pixel_does():
@@ -160,7 +165,7 @@ def test_screen_gradients_add_up_what_moving_a_splat_by_a_pixel_does():
     for _ in range(2):
         rgb, _ = draw(values, camera, rasterize, screen_gradients=screen)
         (rgb * target).sum().backward()
-    per_pixel = np.linalg.norm(values["means"].grad[0, :2]) / 1000.0  # two backward passes, added up
+    per_pixel = np.linalg.norm(gradient(values["means"])[0, :2]) / 1000.0  # two backward passes, added up
     assert float(screen[0] - 5) == pytest.approx(per_pixel, rel=1e-3)
 
 
