@@ -58,6 +58,13 @@ class PosedGaussians(NamedTuple):
     colors: Tensor  # (N, 3)
 
 
+class Anchors(NamedTuple):
+    """Canonical positions that the fields are evaluated at."""
+
+    head: Tensor  # (head movers, 3) head space
+    torso: Tensor  # (torso, 3) torso space
+
+
 class Motion(NamedTuple):
     """One frame's deltas."""
 
@@ -93,19 +100,28 @@ class AvatarModel(nn.Module):
             picture_unit_m=float(setup.torso_unit_m),
         )
 
-    def motion(self, audio_code: Tensor, expression: Tensor, head_pose: Tensor) -> Motion:
+    def motion(
+        self, audio_code: Tensor, expression: Tensor, head_pose: Tensor, anchors: Anchors | None = None
+    ) -> Motion:
         """Deltas of one frame.
 
         Args:
             audio_code: (A,)
             expression: (E,) 0..1.
             head_pose: (6,) rotation vector (rad) and translation (m) of avatar_from_head.
+            anchors: positions to evaluate the fields at; the present ones if None. Training passes copies that it
+                renews now and then, so that grid look-ups are found once for many steps.
         """
-        means = self.canonical.means.detach()
+        anchors = anchors or self.anchors()
         return Motion(
-            head=self.deformation(means[self.canonical.head_movers], audio_code, expression),
-            torso=self.torso(means[self.canonical.torso], head_pose),
+            head=self.deformation(anchors.head, audio_code, expression),
+            torso=self.torso(anchors.torso, head_pose),
         )
+
+    def anchors(self) -> Anchors:
+        """Copies of the present canonical positions."""
+        means = self.canonical.means.detach()
+        return Anchors(means[self.canonical.head_movers].clone(), means[self.canonical.torso].clone())
 
     def posed(self, camera_from_head: Tensor, camera_from_torso: Tensor, motion: Motion = STILL) -> PosedGaussians:
         """All Gaussians in camera space.

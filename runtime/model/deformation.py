@@ -99,7 +99,7 @@ class DeformationField(nn.Module):
         Returns:
             (M, hidden) first layer's share, and (M, 2) gates on audio and on expression, 0..1.
         """
-        features = self.grid.sample(self.grid.locate(means_m))
+        features = self.grid(means_m)  # look-ups are kept while the same tensor comes
         return self.from_space(features), self.gate(features)
 
     def forward(self, means_m: Tensor, audio_code: Tensor, expression: Tensor) -> Tensor:

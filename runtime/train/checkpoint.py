@@ -55,7 +55,11 @@ def save_checkpoint(run: Path, step: int, model: AvatarModel, extra: dict[str, T
     tensors |= extra
     path = folder / f"step_{step:06d}.safetensors"
     partial = path.with_suffix(".partial")
-    save_file({n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}, partial, {"step": str(step)})
+    save_file(
+        {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()},
+        partial,
+        {"step": str(step)},
+    )
     os.replace(partial, path)
     for old in sorted(folder.glob("step_*.safetensors"))[:-KEPT_CHECKPOINTS]:
         old.unlink()

@@ -18,7 +18,7 @@ from gstalker.kernels.differentiable import rasterize
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.model import trained_run
-from gstalker.runtime.model.avatar import STILL, AvatarModel, Motion
+from gstalker.runtime.model.avatar import STILL, Anchors, AvatarModel, Motion
 from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.train import checkpoint, density, frames, setup
 from gstalker.runtime.train.config import TrainConfig
@@ -28,6 +28,7 @@ from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
 from gstalker.runtime.train.preview import write_preview
 from gstalker.runtime.train.sampler import FrameSampler
 
+ANCHOR_STEPS = 25  # the fields are evaluated at positions at most this many steps old
 MAX_BAD_STEPS = 20  # non-finite gradients in a row after which training gives up
 LOG_EVERY = 25
 
@@ -73,13 +74,17 @@ class Trainer:
         self.step = 0
         self.bad_steps = 0
         self.last_bad: str | None = None  # parameter whose gradient was not finite in the last step
+        self.anchors = model.anchors()
         self._viewmat = torch.eye(4)
 
     def motion_of(self, frame: int) -> Motion:
         """The field's deltas for a training frame."""
         code = self.model.audio(torch.from_numpy(self.tracks.mel_windows[frame])[None])[0, 0]
         return self.model.motion(
-            code, torch.from_numpy(self.tracks.expression[frame]), torch.from_numpy(self.tracks.head_pose[frame])
+            code,
+            torch.from_numpy(self.tracks.expression[frame]),
+            torch.from_numpy(self.tracks.head_pose[frame]),
+            self.anchors,
         )
 
     def frame_loss(self, frame: int) -> FrameLoss:
@@ -117,6 +122,8 @@ class Trainer:
         Raises:
             NonFiniteGradient: the gradients were not finite for MAX_BAD_STEPS steps in a row.
         """
+        if self.step % ANCHOR_STEPS == 0:
+            self.anchors = self.model.anchors()
         loss = None
         for _ in range(self.config.batch_frames):
             loss = self.frame_loss(self.sampler.next())
@@ -144,12 +151,14 @@ class Trainer:
         self.model.canonical.replace_rows(values, kinds)
         self.optimizer.remap_canonical(origin)
         self.stats = density.DensityStats.zeros(len(kinds))
+        self.anchors = self.model.anchors()
 
     def save(self) -> Path:
         """Write a checkpoint from which training goes on exactly as if it had not stopped."""
         extra = {f"adam/{n}": t for n, t in self.optimizer.state_tensors().items()}
         extra["random/growth"] = self.generator.get_state()
         extra["random/sampler"] = self.sampler.generator.get_state()
+        extra["anchors/head"], extra["anchors/torso"] = self.anchors
         extra["stats/screen_gradients"] = self.stats.screen_gradients
         extra["stats/motion"] = self.stats.motion
         extra["stats/frames"] = torch.tensor([self.stats.frames])
@@ -162,6 +171,7 @@ class Trainer:
         self.optimizer.load_state_tensors(moments)
         self.generator.set_state(tensors["random/growth"])
         self.sampler.generator.set_state(tensors["random/sampler"])
+        self.anchors = Anchors(tensors["anchors/head"], tensors["anchors/torso"])
         self.stats = density.DensityStats(
             tensors["stats/screen_gradients"], tensors["stats/motion"], int(tensors["stats/frames"])
         )

@@ -1,0 +1,147 @@
+"""A trained run as columns of the report: the avatar, the same with less help, and baselines made of it. Needs torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gstalker.runtime import landmarks
+from gstalker.runtime.dataset import Clip, ClipEntry, Dataset, Tracks
+from gstalker.runtime.evaluate.subject import AVATAR, AVATAR_FIELD_TORSO, BLENDSHAPES, STATIC, RunSubjects
+from gstalker.runtime.model.clip_renderer import ClipRenderer, Driving
+from gstalker.runtime.model.trained_run import TrainedAvatar, load_run
+
+TRACKED = "tracked head and torso pose, tracked eye and brow weights, the clip's own backdrop"
+RIDGE = 1e-2  # of the mean variance of the blendshapes: steadies the regression of codes
+
+
+@dataclass(frozen=True)
+class RenderedSubject:
+    """The trained model, driven in one of the ways that evaluation compares."""
+
+    name: str
+    composited: str
+    renderer: ClipRenderer
+    codes: BlendshapeCodes | None = None  # audio codes from tracked mouth weights instead of from sound
+
+    def pictures(self, clip: Clip, frame_indices: Sequence[int]) -> Iterator[np.ndarray]:
+        codes = self.codes(clip.tracks.blendshapes) if self.codes else None
+        with torch.no_grad():
+            yield from self.renderer.pictures(clip, frame_indices, codes)
+
+
+class BlendshapeCodes:
+    """Audio codes regressed on the tracked mouth blendshapes: what the field does when told the true mouth.
+
+    A ridge regression over the training clips, with squares of the weights as further inputs.
+    """
+
+    def __init__(self, renderer: ClipRenderer, dataset: Dataset) -> None:
+        columns = dataset.manifest.blendshape_names
+        self._columns = [columns.index(n) for n in landmarks.MOUTH_BLENDSHAPES]
+        inputs, codes = [], []
+        with torch.no_grad():
+            for entry in dataset.clips("train"):
+                inputs.append(self._inputs(dataset.tracks(entry.name).blendshapes))
+                codes.append(renderer.audio_codes(dataset.samples(entry.name), entry.frame_count).numpy())
+        x, y = np.concatenate(inputs), np.concatenate(codes)
+        self._mean = x.mean(axis=0)
+        self._offset = y.mean(axis=0)
+        centred = x - self._mean
+        gram = centred.T @ centred
+        gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+        self._weights = np.linalg.solve(gram, centred.T @ (y - self._offset))
+
+    def _inputs(self, blendshapes: np.ndarray) -> np.ndarray:
+        mouth = blendshapes[:, self._columns].astype(np.float64)
+        return np.concatenate([mouth, mouth**2], axis=1)
+
+    def __call__(self, blendshapes: np.ndarray) -> Tensor:
+        """(T, 52) tracked weights -> (T, A) codes."""
+        codes = (self._inputs(blendshapes) - self._mean) @ self._weights + self._offset
+        return torch.from_numpy(codes).float()
+
+
+class RunVoice:
+    """The avatar speaking any sound, head held as in the dataset's reference frame."""
+
+    name = AVATAR
+
+    def __init__(self, renderer: ClipRenderer, dataset: Dataset) -> None:
+        self._renderer = renderer
+        self._dataset = dataset
+
+    def voice_pictures(self, samples: np.ndarray, frame_count: int) -> Iterator[np.ndarray]:
+        m = self._dataset.manifest
+        clip = self._dataset.load(m.reference_clip)
+        held = {
+            name: np.repeat(getattr(clip.tracks, name)[m.reference_frame][None], frame_count, axis=0)
+            for name in Tracks.__dataclass_fields__
+        }
+        still = Clip(
+            entry=ClipEntry("voice", "test", frame_count, "voice"),
+            rgb=clip.rgb,
+            matte=clip.matte,
+            plate=clip.plate,
+            tracks=Tracks(**held),
+            samples=samples,
+        )
+        with torch.no_grad():
+            yield from self._renderer.pictures(still, range(frame_count))
+
+
+def subjects_from_run(run: Path, dataset: Dataset) -> RunSubjects:
+    """All columns that a run gives.
+
+    Raises:
+        InputError: no run, no checkpoint, another version or damaged files.
+    """
+    trained = load_run(run)
+    model, device = trained.model, str(trained.settings["device"])
+
+    def renderer(driving: Driving | None = None) -> ClipRenderer:
+        return ClipRenderer(model, dataset, device, driving)
+
+    full = renderer()
+    return RunSubjects(
+        title=Path(run).resolve().name,
+        subjects=(
+            RenderedSubject(AVATAR, f"sound; {TRACKED}", full),
+            RenderedSubject(
+                AVATAR_FIELD_TORSO,
+                "sound; tracked head pose, torso pose from the torso field, tracked eye and brow weights, the clip's "
+                "own backdrop",
+                renderer(Driving(torso_from_field=True)),
+            ),
+            RenderedSubject(STATIC, f"no deformation; {TRACKED}", renderer(Driving(still=True))),
+            RenderedSubject(
+                BLENDSHAPES,
+                f"audio codes regressed on the tracked mouth weights, no sound; {TRACKED}",
+                full,
+                BlendshapeCodes(full, dataset),
+            ),
+        ),
+        voice=RunVoice(full, dataset),
+        about=about(trained),
+    )
+
+
+def about(trained: TrainedAvatar) -> dict[str, str | int | float | None]:
+    """What people should know of the run."""
+    log = trained.run / "metrics.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    seconds = json.loads(lines[-1])["seconds"] if lines else None
+    return {
+        "preset": str(trained.settings["preset"]),
+        "device": str(trained.settings["device"]),
+        "seed": int(trained.settings["seed"]),
+        "steps": trained.step,
+        "Gaussians": len(trained.model.canonical),
+        "seconds in the training loop": None if seconds is None else round(seconds, 1),
+    }
