@@ -7,6 +7,7 @@ Engine or Unreal's NNE lack; these graphs are the same bytes for the same weight
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -96,7 +97,7 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, operator: str, inputs: Sequence[str], *, output: str | None = None, **attributes: object) -> str:
+    def node(self, operator: str, inputs: Sequence[str], *, output: str | None = None, **attributes: Any) -> str:
         name = f"{operator.lower()}_{len(self.nodes)}"
         result = output or name
         self.nodes.append(helper.make_node(operator, list(inputs), [result], name=name, **attributes))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from gstalker.runtime.errors import InputError
 
@@ -94,7 +95,7 @@ def load_wav(path: Path | str) -> np.ndarray:
                     raise InputError(f"{path}: expected at most {LONGEST_AUDIO_S // 3600} hours of sound, got more.")
             if resampler is not None:
                 blocks += [b.to_ndarray().mean(axis=0, dtype=np.float32) for b in resampler.resample(None)]
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise InputError(f"{path}: expected a sound file, could not read it ({error}). Give a WAV.") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if len(samples) < SHORTEST_AUDIO_SAMPLES:

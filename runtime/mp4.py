@@ -11,6 +11,7 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from gstalker.runtime.errors import InputError
@@ -90,7 +91,7 @@ class Mp4Writer:
         self._container.mux(self._video.encode(frame))
 
 
-def _resampled(source: av.container.InputContainer, resampler: av.AudioResampler) -> Iterable[av.AudioFrame]:
+def _resampled(source: InputContainer, resampler: av.AudioResampler) -> Iterable[av.AudioFrame]:
     for frame in source.decode(audio=0):
         frame.pts = None  # a file's own clock may have gaps; samples follow one another
         yield from resampler.resample(frame)

@@ -45,7 +45,7 @@ def made_avatar(
     )
     torso = BakedTorso(
         pose_mean=_normal(rng, 6) * 0.02,
-        pose_scale=np.float32([0.1, 0.1, 0.1, 0.01, 0.01, 0.02]),
+        pose_scale=_f32([0.1, 0.1, 0.1, 0.01, 0.01, 0.02]),
         w_pose=_normal(rng, 6, 32) * 0.4,
         layers=(_dense(rng, 32, 32), _scaled(_dense(rng, 32, 3), [2e-3] * 3)),
         rigid_layers=(_dense(rng, 6, 16), _scaled(_dense(rng, 16, 3), [0.01, 0.01, 0.02])),
@@ -77,15 +77,15 @@ def made_avatar(
         expression_names=EXPRESSION_BLENDSHAPES,
         expression_low=np.zeros(9, np.float32),
         expression_high=np.full(9, 0.9, np.float32),
-        head_pose_low=np.float32([-0.2, -0.2, -0.2, -0.02, -0.02, -0.02]),
-        head_pose_high=np.float32([0.2, 0.2, 0.2, 0.02, 0.02, 0.02]),
+        head_pose_low=_f32([-0.2, -0.2, -0.2, -0.02, -0.02, -0.02]),
+        head_pose_high=_f32([0.2, 0.2, 0.2, 0.02, 0.02, 0.02]),
         idle=idle,
         focal_px=FOCAL_PX,
         size_px=SIZE_PX,
         camera_from_avatar=_translation([0, 0, HEAD_DEPTH_M]),
         torso_origin_avatar_m=TORSO_ORIGIN_M,
-        mover_low_m=np.float32([-0.3, -0.3, -0.3]),
-        mover_high_m=np.float32([0.3, 0.3, 0.3]),
+        mover_low_m=_f32([-0.3, -0.3, -0.3]),
+        mover_high_m=_f32([0.3, 0.3, 0.3]),
         mover_log_scale_low=-7.0,
         mover_log_scale_high=-2.0,
         thumbnail_rgb=np.round(plate * 255).astype(np.uint8),
@@ -150,6 +150,10 @@ def _golden(audio, deformation, torso, first_layer, gates, torso_first_layer, wi
     )
 
 
+def _f32(values: list[float]) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.normal(size=shape).astype(np.float32)
 
@@ -169,7 +173,7 @@ def _dense(rng: np.random.Generator, inputs: int, outputs: int) -> Dense:
 
 
 def _scaled(layer: Dense, scale: list[float]) -> Dense:
-    return Dense(weight=layer.weight * np.float32(scale), bias=layer.bias * np.float32(scale))
+    return Dense(weight=layer.weight * _f32(scale), bias=layer.bias * _f32(scale))
 
 
 def _translation(offset_m) -> np.ndarray:

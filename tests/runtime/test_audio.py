@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from gstalker.runtime import audio
 from gstalker.runtime.dataset import write_wav
 from gstalker.runtime.errors import InputError
+
+Codec = Literal["pcm_s16le", "pcm_f32le"]
 
 
 def tone(hz: float, seconds: float, rate_hz: int = 16_000, level: float = 0.4) -> np.ndarray:
@@ -21,7 +24,7 @@ def speech_like(count: int) -> np.ndarray:
     return (np.random.default_rng(3).normal(size=count) * 0.1).astype(np.float32)
 
 
-def write_stereo(path: Path, left: np.ndarray, right: np.ndarray, rate_hz: int, codec: str = "pcm_s16le") -> None:
+def write_stereo(path: Path, left: np.ndarray, right: np.ndarray, rate_hz: int, codec: Codec = "pcm_s16le") -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate_hz, layout="stereo")
         planes = np.stack([left, right])
@@ -45,7 +48,7 @@ def test_a_16_khz_mono_wav_is_read_without_any_change(tmp_path: Path):
 
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
-def test_44_khz_stereo_becomes_16_khz_mono_of_the_same_length_and_level(tmp_path: Path, codec: str):
+def test_44_khz_stereo_becomes_16_khz_mono_of_the_same_length_and_level(tmp_path: Path, codec: Codec):
     left = tone(440, 1.0, 44_100)
     write_stereo(tmp_path / "a.wav", left, np.zeros_like(left), 44_100, codec)
     got = audio.load_wav(tmp_path / "a.wav")
