@@ -14,10 +14,18 @@ from gstalker.runtime.demo_character.mesh import (
     make_part,
     triangulate,
 )
-from gstalker.runtime.demo_character.sculpt import body_distance, gradient, head_distance, occlusion, smooth_min
+from gstalker.runtime.demo_character.sculpt import (
+    body_distance,
+    cast,
+    gradient,
+    head_distance,
+    occlusion,
+    smooth_min,
+)
 
 CHEST_CM = np.array([0.0, 31.0, 3.2])
-COLLAR_CM = np.array([0.0, 15.4, 2.2])
+NECK_AXIS_CM = np.array([0.0, 0.0, 2.3])
+COLLAR_COLUMNS = 72
 CLOTH_ALBEDO = (0.045, 0.17, 0.20)
 
 
@@ -47,21 +55,35 @@ def jumper() -> Part:
     return make_part(rest, triangles, CLOTH, CLOTH_ALBEDO, texture, openness, torso_weight=1.0)
 
 
+def _neckline() -> np.ndarray:
+    """(72, 3) where the jumper meets the neck, once around from the front over picture right."""
+    around = np.arange(COLLAR_COLUMNS) * 2 * np.pi / COLLAR_COLUMNS
+    out = np.stack([np.sin(around), 0 * around, -np.cos(around)], axis=-1)
+    heights = np.linspace(11.0, 20.0, 60)
+    origins = np.broadcast_to(NECK_AXIS_CM, (len(heights), COLLAR_COLUMNS, 3)).copy()
+    origins[..., 1] = heights[:, None]
+    skin = cast(head_distance, origins, np.broadcast_to(out, origins.shape), far_cm=12.0)
+    meets = np.argmax(body_distance(skin) < 0.1, axis=0)
+    line = skin[meets, np.arange(COLLAR_COLUMNS)]
+    for _ in range(6):  # the search leaves steps
+        line = (np.roll(line, 1, axis=0) + 2 * line + np.roll(line, -1, axis=0)) / 4
+    return line
+
+
 def collar() -> Part:
     """A ribbed roll around the neck; texture 2 is 1, which makes the ribs."""
-    rows, columns = 12, 72
+    rows, columns = 12, COLLAR_COLUMNS
     around = np.arange(columns) * 2 * np.pi / columns
-    tube = np.linspace(-0.6, np.pi + 1.3, rows)
-    ring = np.stack([5.55 * np.sin(around), 0.28 * 5.3 * np.cos(around), -5.3 * np.cos(around)], axis=-1)
+    tube = np.linspace(-1.2, np.pi + 0.9, rows)
     out = np.stack([np.sin(around), 0 * around, -np.cos(around)], axis=-1)
     up = np.array([0.0, -1.0, 0.0])
-    profile = 0.62 * np.cos(tube)[:, None, None] * out[None] + 1.05 * np.sin(tube)[:, None, None] * up
-    rest = (COLLAR_CM + ring[None] + profile).reshape(-1, 3)
+    ring = _neckline() + 0.35 * out - 0.15 * up
+    profile = 0.55 * np.cos(tube)[:, None, None] * out[None] + 1.0 * np.sin(tube)[:, None, None] * up
+    rest = (ring[None] + profile).reshape(-1, 3)
     normals = (np.cos(tube)[:, None, None] * out[None] + np.sin(tube)[:, None, None] * up).reshape(-1, 3)
     triangles = facing(rest, grid_triangles(rows, columns, wrap=True), normals)
-    texture = np.stack(
-        [np.tile(np.arange(columns) * 1.0, rows), np.repeat(tube, columns), np.ones(rows * columns)], axis=-1
-    )
+    ribs = np.tile(np.arange(columns) * 1.0, rows)
+    texture = np.stack([ribs, np.repeat(tube, columns), np.ones(rows * columns)], axis=-1)
     openness = 0.45 + 0.55 * np.clip(np.repeat(np.sin(tube) * 0.5 + 0.5 * np.cos(tube) + 0.3, columns), 0, 1)
     return make_part(
         rest, triangles, CLOTH, CLOTH_ALBEDO, texture, openness, torso_weight=1.0, double_sided=True

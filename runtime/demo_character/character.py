@@ -125,7 +125,7 @@ def _skin_part(face: FaceMesh) -> Part:
     tint(0.55 * cheek, (0.66, 0.30, 0.235))
     tint(0.40 * nose, (0.66, 0.31, 0.24))
     tint(0.9 * face.lip_amount, (0.50, 0.165, 0.160))
-    nostril = np.exp(-(((x - 0.60) / 0.30) ** 2 + ((y - 5.05) / 0.20) ** 2)) * (z > -10.0) * front
+    nostril = np.exp(-(((x - 0.60) / 0.26) ** 2 + ((y - 5.0) / 0.24) ** 2)) * (z > -9.75) * front
     tint(0.95 * nostril, (0.10, 0.03, 0.025))
     for eye in (0, 1):
         at = face.lid_slice(eye)
@@ -142,7 +142,7 @@ def _skin_part(face: FaceMesh) -> Part:
         albedo[at] = block.reshape(-1, 3)
         inner = t < -0.86
         albedo[at].reshape(eyelids.RINGS, eyelids.COLUMNS, 3)[-2:, inner] = (0.52, 0.20, 0.18)
-    scalp = np.clip(hair.height_over_hairline(rest) / 0.8 - 0.2, 0, 1) * (y < 8.5)
+    scalp = np.clip((hair.height_over_hairline(rest) + 0.45) / 1.0, 0, 1) * (y < 8.5)
     tint(0.85 * scalp, tuple(0.8 * np.array(hair.HAIR_ALBEDO)))
     texture = np.stack([rest[:, 0], rest[:, 1], face.lip_amount], axis=-1)
     return make_part(

@@ -24,7 +24,7 @@ HALF = COLUMNS // 2
 CREASE, MARGIN = 3, 7
 RINGS = 9
 OPEN_HALF_WIDTH_CM = 1.40
-UPPER_CM, LOWER_CM = 0.66, 0.46  # opening above and below the line through the corners, straight gaze
+UPPER_CM, LOWER_CM = 0.57, 0.45  # opening above and below the line through the corners, straight gaze
 LID_RADIUS_CM = EYE_RADIUS_CM + 0.10
 
 

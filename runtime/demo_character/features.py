@@ -12,7 +12,6 @@ from gstalker.runtime.demo_character.mesh import (
     SKIN,
     TEETH,
     Part,
-    cast_chart,
     facing,
     grid_triangles,
     hexagonal,
@@ -71,7 +70,7 @@ def lash_strip(margin_cm: np.ndarray, side: np.ndarray, t: np.ndarray) -> np.nda
     radial = margin_cm - EYE_CENTRE_CM
     radial /= np.linalg.norm(radial, axis=1, keepdims=True)
     up = np.stack([0.25 * t, np.where(side > 0, 1.0, -1.0), np.zeros_like(t)], axis=-1)
-    length = np.where(side < 0, 0.30 + 0.22 * np.clip(t + 0.3, 0, 1), 0.13 + 0.05 * np.clip(t, 0, 1))
+    length = np.where(side < 0, 0.11 + 0.13 * np.clip(t + 0.3, 0, 1), 0.04 + 0.04 * np.clip(t, 0, 1))
     length = length * np.sqrt(np.maximum(1 - np.abs(t) ** 4, 0.02))
     rows = []
     for s in np.linspace(0.0, 1.0, LASH_ROWS):
@@ -85,7 +84,7 @@ def lashes(margin_cm: np.ndarray) -> Part:
     rest = lash_strip(margin_cm, side, t)
     along = np.repeat(np.linspace(0, 1, LASH_ROWS), eyelids.COLUMNS)
     across = np.tile(np.arange(eyelids.COLUMNS) * 0.55, LASH_ROWS)
-    cover = np.repeat(np.array([0.99, 0.86, 0.62, 0.10]), eyelids.COLUMNS)
+    cover = np.repeat(np.array([1.0, 1.0, 1.0, 1.0]), eyelids.COLUMNS)
     texture = np.stack([across, along, cover], axis=-1)
     triangles = grid_triangles(LASH_ROWS, eyelids.COLUMNS, wrap=True)
     return make_part(rest, triangles, LASH, (0.02, 0.012, 0.01), texture, double_sided=True, cutout=True)
@@ -127,14 +126,19 @@ def ear() -> Part:
     def distance(points: np.ndarray) -> np.ndarray:
         return _ear_distance((points - EAR_CENTRE_CM) @ basis.T)
 
-    uv = hexagonal((-2.0, -2.0), (2.0, 2.0), 0.085)
-    uv = uv[np.linalg.norm(uv, axis=1) < 2.0]
-    # The chart looks along -z: turn it so that its middle looks outward.
-    local = np.stack([np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, -1.0])])
-    rest_local = cast_chart(lambda p: _ear_distance(p @ local.T), uv, np.zeros(3)) @ local.T
-    rest = rest_local @ basis + EAR_CENTRE_CM
+    flat = hexagonal((-2.4, -3.4), (2.4, 3.6), 0.14)
+    # A relief seen along the outward axis: the ear's back is never looked at.
+    height = np.full(len(flat), 2.0)
+    for _ in range(120):
+        step = _ear_distance(np.stack([flat[:, 0], flat[:, 1], height], axis=-1))
+        height = np.maximum(height - np.clip(0.5 * step, -0.1, 0.2), -0.6)
+    local = np.stack([flat[:, 0], flat[:, 1], height], axis=-1)
+    keep = _ear_distance(local) < 0.35
+    uv, rest = flat[keep], local[keep] @ basis + EAR_CENTRE_CM
     normals = gradient(distance, rest)
-    triangles = facing(rest, triangulate(uv, []), normals)
+    triangles = triangulate(uv, [])
+    span = np.linalg.norm(uv[triangles] - uv[np.roll(triangles, 1, 1)], axis=-1).max(axis=1)
+    triangles = facing(rest, triangles[span < 0.3], np.broadcast_to(outward, rest.shape))
     open_cm = occlusion(distance, rest, normals, reach_cm=1.5)
     albedo = np.array(SKIN_ALBEDO) * np.array([1.02, 0.86, 0.80])
     texture = np.stack([np.full(len(rest), 99.0), rest[:, 1], np.zeros(len(rest))], axis=-1)
@@ -170,7 +174,7 @@ def teeth(upper: bool) -> Part:
     # (height from the edge of the teeth, outward, part of the tooth 0 gum .. 1 tip)
     profile = [(-1.7, -0.35, -1), (-1.15, -0.02, -1), (-0.92, 0.02, -0.2), (-0.80, 0.02, 0.1), (-0.45, 0.06, 0.5)]
     profile += [(-0.15, 0.03, 0.85), (-0.02, -0.02, 1.0), (0.0, -0.10, 1.0), (-0.35, -0.28, 0.6), (-1.4, -0.5, -1)]
-    edge_y = MOUTH_Y_CM + (0.10 if upper else 0.02)
+    edge_y = MOUTH_Y_CM + (0.20 if upper else 0.04)
     rows, texture, albedo = [], [], []
     for height, out, part in profile:
         scallop = 0.06 * between**3 if part > 0.8 else (0.12 * (1 - between**2) if -0.5 < part < 0.3 else 0.0)
@@ -181,7 +185,7 @@ def teeth(upper: bool) -> Part:
         y = y - 0.05 * np.clip(np.abs(tooth) - 2.5, 0, 4)
         rows.append(np.stack([xz[:, 0], edge_y + (y if upper else -y), xz[:, 1]], axis=-1))
         texture.append(np.stack([tooth, np.full(ARCH_COLUMNS, part), np.zeros(ARCH_COLUMNS)], axis=-1))
-        colour = np.array(GUM_ALBEDO) if part <= 0 else np.array([0.80, 0.74, 0.62]) * (0.86 + 0.14 * part)
+        colour = np.array(GUM_ALBEDO) if part <= 0 else np.array([0.86, 0.80, 0.69]) * (0.86 + 0.14 * part)
         albedo.append(np.broadcast_to(colour, (ARCH_COLUMNS, 3)))
     rest = np.concatenate(rows)
     side = np.concatenate([np.stack([outward[:, 0], 0 * tooth, outward[:, 1]], axis=-1)] * len(profile))
@@ -197,14 +201,14 @@ def tongue_surface(tongue_up: float) -> np.ndarray:
     """(ROWS * COLUMNS, 3) cm with the jaw closed; the tip comes last."""
     v = np.linspace(0.0, 1.0, TONGUE_ROWS)  # back .. tip
     u = np.linspace(-1.0, 1.0, TONGUE_COLUMNS)
-    z = -3.6 - 4.35 * v - 0.30 * tongue_up * v**2
-    y = MOUTH_Y_CM + 0.55 + 0.35 * v - tongue_up * (0.75 * v**2 + 0.25 * v)
-    width = 1.75 * np.sqrt(np.maximum(1 - np.maximum((v - 0.45) / 0.57, 0) ** 2.4, 0.0))
+    z = -3.6 - 4.45 * v - 0.30 * tongue_up * v**2
+    y = MOUTH_Y_CM + 0.15 + 0.25 * v - tongue_up * (0.75 * v**2 + 0.25 * v)
+    width = 2.05 * np.sqrt(np.maximum(1 - np.maximum((v - 0.45) / 0.57, 0) ** 2.4, 0.0))
     dome = np.sqrt(np.maximum(1 - np.abs(u) ** 2.5, 0.0))
     groove = 0.12 * np.exp(-((u / 0.2) ** 2))
     x = width[:, None] * u[None]
-    thick = 0.65 * np.sqrt(np.maximum(1 - v**4, 0.0))[:, None]
-    height = y[:, None] + 0.5 - thick * (dome - groove)[None]
+    thick = 0.95 * np.sqrt(np.maximum(1 - v**4, 0.0))[:, None]
+    height = y[:, None] + 0.75 - thick * (dome - groove)[None]
     return np.stack([x, height, np.broadcast_to(z[:, None], x.shape)], axis=-1).reshape(-1, 3)
 
 
@@ -213,7 +217,7 @@ def tongue() -> Part:
     triangles = facing(
         rest, grid_triangles(TONGUE_ROWS, TONGUE_COLUMNS), np.tile([0.0, -1.0, -0.4], (len(rest), 1))
     )
-    return make_part(rest, triangles, MOUTH, (0.50, 0.17, 0.16), double_sided=True)
+    return make_part(rest, triangles, MOUTH, (0.62, 0.24, 0.22), double_sided=True)
 
 
 def pouch(rest_rings: np.ndarray, first_ring: int) -> Part:

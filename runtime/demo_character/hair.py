@@ -21,7 +21,7 @@ from gstalker.runtime.demo_character.mesh import (
 from gstalker.runtime.demo_character.sculpt import cast, gradient, head_distance, occlusion
 
 SKULL_CM = np.array([0.0, -1.5, 0.8])
-BUN_CM = np.array([0.0, -9.6, 7.6])
+BUN_CM = np.array([0.0, -12.2, 4.6])
 BUN_RADII_CM = np.array([3.1, 2.7, 2.9])
 HAIR_ALBEDO = (0.20, 0.085, 0.040)
 
@@ -71,7 +71,7 @@ def cap() -> Part:
     triangles = triangles[np.linalg.norm(rest[triangles] - rest[np.roll(triangles, 1, 1)], axis=-1).max(1) < 2.5]
     triangles = facing(rest, triangles, directions)
     normals = gradient(head_distance, scalp)
-    texture = np.stack([across, along, np.clip(over / 1.1 + 0.25, 0.0, 1.0)], axis=-1)
+    texture = np.stack([across, along, np.clip(over / 0.7 + 0.30, 0.0, 1.0)], axis=-1)
     open_share = occlusion(head_distance, rest, normals)
     return make_part(rest, triangles, HAIR, HAIR_ALBEDO, texture, 0.5 + 0.5 * open_share, cutout=True)
 

@@ -19,7 +19,7 @@ HALF = COLUMNS // 2
 BORDER, CONTACT = 4, 8  # rings: edge of the red of the lips, and the line where they meet
 RINGS = 13
 OUTER_HALF_WIDTH_CM, INNER_HALF_WIDTH_CM = 2.40, 2.12
-JAW_FULL_RAD = 0.30  # at jaw_open = 1
+JAW_FULL_RAD, JAW_GLIDE_CM = 0.30, 1.0  # turn and forward slide of the jaw at jaw_open = 1
 CORNER_JAW_SHARE = 0.42  # how far the corners follow the jaw
 
 
@@ -40,6 +40,7 @@ def jaw_rotation(angle_rad: float | np.ndarray) -> np.ndarray:
 def jaw_moved(points: np.ndarray, weight: np.ndarray, jaw_open: float) -> np.ndarray:
     """Points (..., 3) carried along by the jaw by their weight (...)."""
     turned = (points - JAW_HINGE_CM) @ jaw_rotation(jaw_open * JAW_FULL_RAD).T + JAW_HINGE_CM
+    turned[..., 2] -= JAW_GLIDE_CM * jaw_open
     return points + weight[..., None] * (turned - points)
 
 
@@ -131,8 +132,8 @@ def contours(t: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     bow = 0.12 * np.exp(-((t / 0.14) ** 2))
     upper = -0.74 * (1 - np.abs(t) ** 1.7) ** 0.95 + bow * (np.abs(t) < 0.6)
     lower = 0.95 * middle**1.5
-    line = 0.07 * np.exp(-((t / 0.22) ** 2)) - 0.03 * np.exp(-(((np.abs(t) - 0.5) / 0.2) ** 2)) - 0.04 * t * t
-    red = np.where(side > 0, lower, np.where(side < 0, upper, 0.0)) - 0.04 * t * t
+    line = 0.07 * np.exp(-((t / 0.22) ** 2)) - 0.03 * np.exp(-(((np.abs(t) - 0.5) / 0.2) ** 2)) - 0.13 * t * t
+    red = np.where(side > 0, lower, np.where(side < 0, upper, 0.0)) - 0.13 * t * t
     skin = np.where(side > 0, 1.75 * middle, np.where(side < 0, -1.42 * middle, 0.0))
     return (
         np.stack([3.45 * t, MOUTH_Y_CM + skin], axis=-1),
@@ -158,7 +159,7 @@ def build_lips() -> Lips:
         rest[ring, :, 2] -= forward * (0.12 + 0.88 * middle) if ring >= 2 else 0.0
     both = 0.5 * (rest[CONTACT] + rest[CONTACT][_opposite()])
     rest[CONTACT] = both  # the lips touch at rest
-    inside = ((0.30, 0.06, 0.98), (0.62, 0.32, 0.96), (1.1, 1.25, 0.98), (3.2, 0.9, 0.6))
+    inside = ((0.30, 0.06, 0.98), (0.62, 0.32, 0.96), (1.1, 1.25, 0.98), (4.9, 1.1, 0.7))
     for ring, (back, spread, narrow) in enumerate(inside, start=CONTACT + 1):
         rest[ring] = both
         rest[ring, :, 0] *= narrow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numba as nb
-import numpy as np
 
 
 @nb.njit(cache=True)
@@ -39,4 +38,8 @@ def strands(across: float, along: float) -> float:
 @nb.njit(cache=True)
 def hair_cutout(across: float, along: float, cover: float) -> float:
     """Below zero where there is no hair. `cover` is 1 inside a lock and falls to 0 at its edge."""
-    return cover - 0.75 * strands(across, along) - 0.05 if cover < 1.0 else np.float64(1.0)
+    if cover >= 1.0:
+        return 1.0
+    tress = value_noise(across * 1.3, along * 0.12)
+    hair = value_noise(across * 4.7 + 13.0, along * 0.25)
+    return cover - 0.20 * tress - 0.65 * hair - 0.05

@@ -16,9 +16,9 @@ from gstalker.runtime.demo_character.sculpt import EYE_CENTRE_CM
 from gstalker.runtime.demo_character.shade import LID_TABLE_HALF_CM, LIP_TABLE_HALF_CM, TABLE, shade
 
 FOCAL_IN_SIZES = 2.2
-HEAD_REST_M = np.array([0.0, -0.014, 1.02])  # of the head's origin in camera space, looking straight ahead
-TORSO_DEPTH_M = 1.04
-TORSO_PIVOT_IN_SIZES = (0.5, 0.73)  # at the base of the neck
+HEAD_REST_M = np.array([0.0, -0.008, 0.86])  # of the head's origin in camera space, looking straight ahead
+TORSO_DEPTH_M = 0.88
+TORSO_PIVOT_IN_SIZES = (0.5, 0.79)  # at the base of the neck
 
 _LIGHTS = (  # direction towards the light (camera axes), colour
     ((-0.50, -0.62, -0.85), (1.75, 1.62, 1.48)),

@@ -66,7 +66,7 @@ def head_distance(points: np.ndarray) -> np.ndarray:
     d = smooth_cut(d, ellipsoid(p, (3.1, 0.2, -9.6), (2.3, 1.35, 2.0)), 1.6)  # eye socket
     d = smooth_min(d, capsule(p, (1.3, -2.0, -7.75), (4.3, -2.1, -6.4), 0.62, 0.5), 1.6)  # brow ridge
     d = smooth_min(d, _nose(p), 0.8)
-    d = smooth_cut(d, ellipsoid(p, (0.60, 5.02, -9.75), (0.34, 0.28, 0.50)), 0.25)  # nostril
+    d = smooth_cut(d, ellipsoid(p, (0.60, 5.10, -9.70), (0.36, 0.42, 0.52)), 0.22)  # nostril
     d = smooth_cut(d, ellipsoid(p, (0, 5.95, -9.6), (0.28, 0.75, 0.42)), 0.5)  # philtrum
     d = smooth_cut(d, ellipsoid(p, (0, 8.85, -9.5), (1.8, 0.30, 0.75)), 0.9)  # fold above the chin
     neck = capsule(p, (0, 4.0, 1.9), (0, 18.0, 2.7), 4.3, 4.6)
@@ -88,10 +88,9 @@ def body_distance(points: np.ndarray) -> np.ndarray:
     """Clothed shoulders and chest: (..., 3) -> (...), cm."""
     p = np.array(points, dtype=np.float64)
     p[..., 0] = np.abs(p[..., 0])
-    d = ellipsoid(p, (0, 30.0, 3.6), (15.0, 15.0, 8.6))  # chest
-    d = smooth_min(d, capsule(p, (3.0, 15.0, 3.2), (15.5, 19.6, 3.6), 3.0, 4.0), 4.0)  # shoulder slope
-    d = smooth_min(d, capsule(p, (16.3, 20.6, 3.4), (19.0, 42.0, 3.6), 4.7, 4.6), 2.5)  # upper arm
-    return smooth_min(d, capsule(p, (1.5, 17.6, -3.2), (11.0, 18.2, -1.0), 1.2, 1.4), 3.0)  # collar bone
+    d = ellipsoid(p, (0, 32.0, 3.4), (13.5, 16.0, 8.4))  # chest
+    d = smooth_min(d, capsule(p, (2.5, 15.5, 3.4), (14.0, 20.0, 3.6), 3.4, 4.3), 5.0)  # shoulder slope
+    return smooth_min(d, capsule(p, (15.2, 21.6, 3.4), (17.6, 44.0, 3.6), 4.7, 4.6), 4.0)  # upper arm
 
 
 def cast(

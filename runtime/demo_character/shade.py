@@ -19,7 +19,7 @@ from gstalker.runtime.demo_character.noise import strands, value_noise
 
 TABLE = 33  # entries of the lip and lid height tables
 LIP_TABLE_HALF_CM, LID_TABLE_HALF_CM = 2.6, 1.6
-SHADOW_BIAS_M = 0.006
+SHADOW_BIAS_M, SHADOW_LIFT_M = 0.003, 0.004
 
 
 @nb.njit(cache=True)
@@ -62,21 +62,26 @@ def lit_share(shadow: np.ndarray, light_from_camera: np.ndarray, k_light: np.nda
 def brow_cover(x: float, y: float) -> float:
     """0..1 hair of the brow at frontal rest coordinates (cm); its middle line is `brow_line`."""
     a = abs(x)
-    if a < 0.9 or a > 5.3 or y < -4.0 or y > -1.0:
+    if a < 0.8 or a > 5.7 or y < -4.0 or y > -1.0:
         return 0.0
-    half = 0.36 * _smooth(0.9, 1.5, a) * (1.0 - 0.80 * _smooth(2.6, 5.2, a))
-    d = abs(y - brow_line(a)) / (half + 0.02)
+    d = abs(y - brow_line(a)) / (brow_half_width(a) + 0.02)
     stroke = value_noise(a * 5.0 + y * 4.0, y * 1.6 - a * 0.6)
-    ends = _smooth(0.95, 1.6, a) * (1.0 - _smooth(4.7, 5.2, a))
+    ends = _smooth(0.85, 1.5, a) * (1.0 - _smooth(5.0, 5.6, a))
     return _smooth(1.25, 0.35, d + 0.55 * (stroke - 0.5)) * ends
+
+
+@nb.njit(cache=True)
+def brow_half_width(a: float) -> float:
+    """Half the brow's height (cm) at distance a (cm) from the midline."""
+    return 0.37 * _smooth(0.8, 1.4, a) * (1.0 - 0.75 * _smooth(2.6, 5.4, a))
 
 
 @nb.njit(cache=True)
 def brow_line(a: float) -> float:
     """Middle of the brow: y (cm) at distance a (cm) from the midline."""
-    rise = _smooth(1.0, 3.7, a)
-    fall = max(0.0, a - 3.6)
-    return -2.02 - 0.62 * rise + 0.26 * fall * fall
+    rise = _smooth(1.0, 3.9, a)
+    fall = max(0.0, a - 3.7)
+    return -1.84 - 0.32 * rise + 0.19 * fall * fall
 
 
 @nb.njit(cache=True)
@@ -86,7 +91,7 @@ def _eye_colour(d: np.ndarray, colour: np.ndarray) -> float:
     turn = math.atan2(d[1], d[0])
     vein = value_noise(turn * 5.0, r * 9.0)
     edge = _smooth(0.6, 1.15, r)
-    sclera = (0.80 - 0.16 * edge, 0.76 - 0.26 * edge - 0.05 * vein * edge, 0.72 - 0.26 * edge)
+    sclera = (0.68 - 0.14 * edge, 0.64 - 0.24 * edge - 0.05 * vein * edge, 0.61 - 0.24 * edge)
     fibre = value_noise(turn * 9.0, r * 4.0) * 0.6 + value_noise(turn * 23.0 + 5.0, r * 7.0) * 0.4
     warm = 1.0 - _smooth(0.17, 0.30, r + 0.06 * (fibre - 0.5))
     light = 0.5 + 0.9 * fibre
@@ -149,7 +154,7 @@ def shade(
     height, width = plate.shape[0], plate.shape[1]
     rgb = np.empty((height, width, 3), np.float32)
     matte = np.empty((height, width), np.float32)
-    n, v, h, p = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    n, v, h, p, lifted = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     q, tex, base, tangent, out = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     wrap, light, spec = np.zeros(3), np.empty(3), np.empty(3)
     share = 1.0 / (supersample * supersample)
@@ -184,7 +189,9 @@ def shade(
                         n[x] = -n[x]
                 facing = n[0] * v[0] + n[1] * v[1] + n[2] * v[2]
                 kind = material[t]
-                lit = lit_share(shadow, light_from_camera, k_light, p)
+                for x in range(3):
+                    lifted[x] = p[x] + SHADOW_LIFT_M * n[x]
+                lit = lit_share(shadow, light_from_camera, k_light, lifted)
                 gloss, sharp, sheen = 0.0, 20.0, 0.0
                 wrap[0] = wrap[1] = wrap[2] = 0.0
                 if kind == SKIN:
@@ -196,7 +203,7 @@ def shade(
                     brow = brow_cover(tex[0], tex[1]) * (1.0 - lip) * 0.88
                     for x in range(3):
                         base[x] = base[x] * grain * line * (1.0 - brow) + brow * BROW_ALBEDO[x]
-                    gloss, sharp = 0.055 + 0.16 * lip, 16.0 + 26.0 * lip
+                    gloss, sharp = 0.075 + 0.16 * lip, 16.0 + 26.0 * lip
                     sheen = 0.10
                 elif kind == EYE:
                     _eye_colour(tex, base)
@@ -216,9 +223,9 @@ def shade(
                     front = _look_up(lip_table[2], LIP_TABLE_HALF_CM, q[0])
                     gap = max(lower - upper, 0.0)
                     depth = max(q[2] - front, 0.0)
-                    reach = math.exp(-max(depth - 0.3, 0.0) * (0.62 / (0.30 + gap)))
+                    reach = math.exp(-max(depth - 0.8, 0.0) * (0.40 / (0.30 + gap)))
                     below = _smooth(-0.10, 0.45, q[1] - upper) * (0.6 + 0.4 * _smooth(-0.1, 0.3, lower - q[1]))
-                    open_share *= (0.10 + 0.90 * _smooth(0.05, 0.75, gap)) * reach * (0.30 + 0.70 * below)
+                    open_share *= (0.15 + 0.85 * _smooth(0.0, 0.5, gap)) * reach * (0.35 + 0.65 * below)
                     lit *= open_share
                     wrap[0], wrap[1], wrap[2] = 0.35, 0.30, 0.28
                     if kind == TEETH:
@@ -234,7 +241,7 @@ def shade(
                     else:
                         wave = tex[1] * 1.6 + 0.25 * math.sin(tex[0] * 4.4)
                         knit = 0.90 + 0.07 * math.sin(wave * 3.6) + 0.10 * (value_noise(tex[0] * 2, tex[1] * 2) - 0.5)
-                        band = _smooth(24.2, 24.4, tex[1]) * (1.0 - _smooth(26.0, 26.2, tex[1]))
+                        band = _smooth(20.7, 20.9, tex[1]) * (1.0 - _smooth(22.0, 22.2, tex[1]))
                         base[0] = base[0] * (1 - band) + band * 0.60
                         base[1] = base[1] * (1 - band) + band * 0.36
                         base[2] = base[2] * (1 - band) + band * 0.12
