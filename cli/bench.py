@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -76,9 +77,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
-    if hasattr(value, "item") and not getattr(value, "shape", ()):
-        return value.item()
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def figure_table(title: str, figures: Any) -> Table:

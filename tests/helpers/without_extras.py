@@ -35,7 +35,11 @@ sys.meta_path[:] = [Hiding if finder is PathFinder else finder for finder in sys
 """
 
 
+def command_without(hidden: tuple[str, ...], script: str) -> list[str]:
+    """The command line of a Python that runs a script with the packages named in `hidden` out of sight."""
+    return [sys.executable, "-c", HIDE.format(hidden=hidden) + script]
+
+
 def run_without(hidden: tuple[str, ...], script: str, *, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a script with the packages named in `hidden` out of sight."""
-    command = [sys.executable, "-c", HIDE.format(hidden=hidden) + script]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    """Run it to its end."""
+    return subprocess.run(command_without(hidden, script), capture_output=True, text=True, timeout=timeout_s)
