@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from gstalker.runtime.dataset import Clip, ClipEntry, Tracks, write_clip
+from gstalker.runtime.dataset import Clip, ClipEntry, Tracks, read_lossless_video, write_clip
 from gstalker.runtime.prepare import chroma
 from gstalker.runtime.prepare.crop import Crop
+from gstalker.runtime.prepare.matte_model import MatteModel, plate_behind
 from gstalker.runtime.prepare.reference_frame import Reference
 from gstalker.runtime.prepare.torso import TorsoTracker
 from gstalker.runtime.prepare.video import VideoInfo, read_frames
 
-TORSO_LOST_NOTE = "torso motion uncertain in {} of {} frames"
-
 
 @dataclass(frozen=True)
 class ClipJob:
-    """A clip to write: its frames start at `start` of the video; the torso's motion is still to be found."""
+    """A clip to write: its frames start at `start` of the video; measured torso motion is still to come."""
 
     entry: ClipEntry
     start: int
@@ -30,13 +30,23 @@ class ClipJob:
 
 @dataclass(frozen=True)
 class VideoJob:
-    """All clips of one video, in the order of their frames."""
+    """All clips of one video, in the order of their frames.
+
+    Attributes:
+        matte_model: the network that mattes it; None where it is keyed or has a matte of its own.
+        matte_video: a matte that came with the video, as many frames as it has.
+    """
 
     info: VideoInfo
     clips: tuple[ClipJob, ...]
     crop: Crop
-    backdrop: str  # "chroma" or "matte"
-    matte_model: Path | None
+    matte_model: Path | None = None
+    matte_video: Path | None = None
+    frame_count: int = 0  # of the matte video
+
+    @property
+    def clip_frames(self) -> int:
+        return sum(j.entry.frame_count for j in self.clips)
 
 
 @dataclass(frozen=True)
@@ -48,24 +58,28 @@ class ClipReport:
 
 
 def write_clips(
-    video: VideoJob, torso: TorsoTracker, folder: Path, on_frame: Callable[[int], None] | None = None
+    video: VideoJob, torso: TorsoTracker | None, folder: Path, on_frame: Callable[[int], None] | None = None
 ) -> list[ClipReport]:
-    """Write every clip of one video."""
+    """Write every clip of one video into the dataset's folder.
+
+    Args:
+        torso: finds the torso's motion; None where the tracks have it already.
+        on_frame: called with the number of frames done so far.
+    """
     reports = []
     done = 0
-    frames = iter(read_frames(video.info))
-    position = 0
-    for job in video.clips:
-        rgb = []
-        while position < job.start + job.entry.frame_count:
-            picture = next(frames)
-            if position >= job.start:
-                rgb.append(video.crop.picture(picture))
-            position += 1
-        clip, psnr = _finish(job, np.stack(rgb), video, torso)
-        write_clip(folder, clip)
-        reports.append(ClipReport(clip.entry, psnr))
-        done += job.entry.frame_count
+    for job, rgb in _clip_pictures(video):
+        mattes, plate, psnr = _mattes(job, rgb, video)
+        entry, tracks = job.entry, job.tracks
+        if torso is not None:
+            motion, failed = torso.track(rgb, mattes)
+            tracks = replace(tracks, torso_motion=motion)
+            if failed:
+                note = f"torso motion uncertain in {failed} of {len(rgb)} frames"
+                entry = replace(entry, notes=(*entry.notes, note))
+        write_clip(folder, Clip(entry, rgb, mattes, plate, tracks, job.samples))
+        reports.append(ClipReport(entry, psnr))
+        done += entry.frame_count
         if on_frame is not None:
             on_frame(done)
     return reports
@@ -76,36 +90,43 @@ def load_reference(videos: list[VideoJob], reference: Reference) -> tuple[np.nda
     for video in videos:
         for job in video.clips:
             if job.entry.name == reference.clip:
-                rgb, matte, _, _ = _cut_out(job, video)
-                return rgb[reference.frame], matte[reference.frame], job.tracks.landmarks_px[reference.frame]
+                only = replace(video, clips=(job,))
+                _, rgb = next(_clip_pictures(only))
+                mattes, _, _ = _mattes(job, rgb, only)
+                at = reference.frame
+                return rgb[at], mattes[at], job.tracks.landmarks_px[at]
     raise AssertionError(f"the reference clip {reference.clip} is one of the clips")
 
 
-def _cut_out(job: ClipJob, video: VideoJob) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    end = job.start + job.entry.frame_count
-    rgb = np.stack([video.crop.picture(p) for i, p in zip(range(end), read_frames(video.info)) if i >= job.start])
-    return rgb, *_mattes(rgb, job.tracks.landmarks_px, video)
+def _clip_pictures(video: VideoJob) -> Iterator[tuple[ClipJob, np.ndarray]]:
+    """Each clip with its cropped pictures (T, S, S, 3), in one pass over the video."""
+    frames = enumerate(read_frames(video.info))
+    for job in video.clips:
+        rgb: list[np.ndarray] = []
+        for index, picture in frames:
+            if index >= job.start:
+                rgb.append(video.crop.picture(picture))
+            if len(rgb) == job.entry.frame_count:
+                break
+        yield job, np.stack(rgb)
 
 
-def _mattes(rgb: np.ndarray, landmarks_px: np.ndarray, video: VideoJob) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mattes (T, S, S) uint8, plate (S, S, 3) uint8 and its PSNR against the backdrop, dB."""
+def _mattes(job: ClipJob, rgb: np.ndarray, video: VideoJob) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mattes (T, S, S) uint8, plate (S, S, 3) uint8 and its PSNR against the backdrop seen, dB."""
+    landmarks_px = job.tracks.landmarks_px
+    if video.matte_video is not None:
+        whole = read_lossless_video(video.matte_video, "gray", video.frame_count)
+        mattes = whole[job.start : job.start + len(rgb)]
+        return mattes, *plate_behind(rgb, mattes)
+    if video.matte_model is not None:
+        model = _matte_model(video.matte_model)
+        mattes = np.stack([model.matte(picture) for picture in rgb])
+        return mattes, *plate_behind(rgb, mattes)
     found = chroma.find_backdrop(rgb, landmarks_px)
-    mattes = np.stack([chroma.key_matte(p, found.plate, l) for p, l in zip(rgb, landmarks_px, strict=True)])
+    mattes = np.stack([chroma.key_matte(p, found.plate, marks) for p, marks in zip(rgb, landmarks_px, strict=True)])
     return mattes, np.round(found.plate).astype(np.uint8), found.psnr_db
 
 
-def _finish(job: ClipJob, rgb: np.ndarray, video: VideoJob, torso: TorsoTracker) -> tuple[Clip, float]:
-    mattes, plate, psnr = _mattes(rgb, job.tracks.landmarks_px, video)
-    motion, failed = torso.track(rgb, mattes)
-    notes = job.entry.notes
-    if failed:
-        notes = (*notes, TORSO_LOST_NOTE.format(failed, len(rgb)))
-    clip = Clip(
-        entry=replace(job.entry, notes=notes),
-        rgb=rgb,
-        matte=mattes,
-        plate=plate,
-        tracks=replace(job.tracks, torso_motion=motion),
-        samples=job.samples,
-    )
-    return clip, psnr
+@functools.lru_cache(maxsize=1)
+def _matte_model(path: Path) -> MatteModel:
+    return MatteModel(path)

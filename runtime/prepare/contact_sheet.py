@@ -11,7 +11,6 @@ from PIL import Image
 from gstalker.runtime.dataset import Clip, ClipEntry, Dataset
 from gstalker.runtime.poses import camera_from_torso
 from gstalker.runtime.prepare.head_pose import intrinsics, project
-from gstalker.runtime.prepare.torso import TorsoTracker
 from gstalker.runtime.regions import eye_boxes, mouth_box
 
 CLIPS_SHOWN = 10
@@ -20,14 +19,14 @@ GREEN = (0, 200, 90)
 AXIS_M = 0.06
 
 
-def write_contact_sheet(folder: Path, torso: TorsoTracker | None) -> None:
+def write_contact_sheet(folder: Path) -> None:
     """Write `contact_sheet.png`: a row for each of ten clips, the least certain among them.
 
     Columns: first frame; middle frame with landmarks, head axes and boxes; the frame with the widest mouth;
     the person over green; the matte; the backdrop plate.
     """
     dataset = Dataset(folder)
-    rows = [_row(dataset, dataset.load(entry.name), torso) for entry in _chosen(dataset)]
+    rows = [_row(dataset, dataset.load(entry.name)) for entry in _chosen(dataset)]
     Image.fromarray(np.concatenate(rows, axis=0)).save(folder / "contact_sheet.png")
 
 
@@ -40,7 +39,7 @@ def _chosen(dataset: Dataset) -> list[ClipEntry]:
     return shown if worst in shown else [*shown[:-1], worst]
 
 
-def _row(dataset: Dataset, clip: Clip, torso: TorsoTracker | None) -> np.ndarray:
+def _row(dataset: Dataset, clip: Clip) -> np.ndarray:
     middle = len(clip.rgb) // 2
     opening = np.linalg.norm(clip.tracks.landmarks_px[:, 13] - clip.tracks.landmarks_px[:, 14], axis=-1)
     widest = int(opening.argmax())

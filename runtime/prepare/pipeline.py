@@ -1,54 +1,36 @@
 """Portrait videos to a dataset: the order of the steps, and the guarantee that nothing half-done is left.
 
 takes      every video decoded, cut into takes and tracked           (parallel over videos)
-geometry   one crop a picture size, the head model, head poses, the reference frame
+numbers    one crop a picture size, the head model, head poses, the reference frame
 clips      pictures cropped, mattes, backdrop plates, torso motion   (parallel over videos)
 close      contact sheet, manifest, and only then the folder gets its name
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-import cv2
-import numpy as np
-
-from gstalker.runtime.dataset import (
-    AUDIO_RATE_HZ,
-    FORMAT_VERSION,
-    FPS,
-    ClipEntry,
-    DatasetManifest,
-    Tracks,
-    write_manifest,
-)
+from gstalker.runtime.dataset import AUDIO_RATE_HZ, FORMAT_VERSION, FPS, DatasetManifest, write_manifest
 from gstalker.runtime.errors import InputError
-from gstalker.runtime.prepare import chroma
-from gstalker.runtime.prepare.clips import ClipJob, VideoJob, load_reference, write_clips
+from gstalker.runtime.prepare import exact, tracked
+from gstalker.runtime.prepare.clips import VideoJob, load_reference, write_clips
 from gstalker.runtime.prepare.contact_sheet import write_contact_sheet
-from gstalker.runtime.prepare.crop import Crop, choose_crop
 from gstalker.runtime.prepare.face import FaceTracker, MediaPipeTracker
 from gstalker.runtime.prepare.face_model import find_face_model
-from gstalker.runtime.prepare.head_pose import head_model, track_pose
-from gstalker.runtime.prepare.reference_frame import choose_reference
-from gstalker.runtime.prepare.splits import every_tenth, read_split
-from gstalker.runtime.prepare.takes import SHORTEST_FRAMES, Take, cut_take, find_takes
+from gstalker.runtime.prepare.matte_model import MatteModel
+from gstalker.runtime.prepare.measured import Measured
+from gstalker.runtime.prepare.parallel import Progress, run_all
+from gstalker.runtime.prepare.reference_frame import Reference, choose_reference
+from gstalker.runtime.prepare.splits import name_and_split, read_split
+from gstalker.runtime.prepare.takes import find_takes
 from gstalker.runtime.prepare.torso import TorsoTracker
 from gstalker.runtime.prepare.video import VideoInfo, open_video
 
 DEFAULT_FOCAL = 2.2  # in picture widths: a portrait taken from about 0.8 m
-TORSO_BEHIND_FACE_M = 0.08
-MODEL_FACES = 4000  # landmark sets the head model and crop are made from, spread over all takes
-
-Progress = Callable[[str, int, int], None]  # step, done, total; in frames
-Result = TypeVar("Result")
+SMALLEST_PX = 64
 
 
 @dataclass(frozen=True)
@@ -59,12 +41,13 @@ class PrepareConfig:
         videos: portrait videos with sound, all of one person.
         out: the dataset's folder.
         size_px: pictures become size_px x size_px.
-        split: JSON {"train": [...], "test": [...]} of file names without endings; None tests on every tenth.
-        tracker: "mediapipe", or "sidecar" for videos with exact tracks beside them (runtime/prepare/sidecar.py).
+        split: JSON {"train": [...], "test": [...]} of file names without endings; None tests on every tenth
+            clip, and cuts a single one in two.
+        tracker: "mediapipe", or "sidecar" for videos with exact tracks beside them.
         face_model: face_landmarker.task; None looks in $GSTALKER_MODELS and the user's cache.
         face_model_download: consent to download the face model where it is not found.
-        matte_model: an ONNX matte network for backdrops that are not plain.
-        focal_px: focal length of the cropped pictures; None takes 2.2 times size_px.
+        matte_model: an ONNX matte network for backdrops that are not plain (runtime/prepare/matte_model.py).
+        focal_px: focal length of the cropped pictures; None takes 2.2 times size_px, or what the tracks say.
         jobs: processes; None takes one a core.
         overwrite: replace a dataset that is there.
     """
@@ -82,30 +65,29 @@ class PrepareConfig:
     overwrite: bool = False
 
 
-def prepare(config: PrepareConfig, progress: Progress | None = None, tracker: FaceTracker | None = None) -> Path:
+def prepare(config: PrepareConfig, progress: Progress | None = None, face_tracker: FaceTracker | None = None) -> Path:
     """Make a dataset from videos.
 
     Args:
         progress: called with a step's name, frames done and frames in all.
-        tracker: used in place of the one that the config names.
+        face_tracker: used in place of MediaPipe's.
 
     Returns:
         the dataset's folder.
 
     Raises:
-        InputError: see runtime/prepare/{video,takes,splits,face_model}.py; nothing is left behind.
+        InputError: an input or option is not what is needed; nothing is left behind, and a dataset that was
+            there is untouched.
     """
-    report = progress or (lambda step, done, total: None)
+    show = progress or (lambda step, done, total: None)
     _check(config)
     infos = [open_video(Path(v)) for v in config.videos]
-    if tracker is None:
-        tracker = MediaPipeTracker(find_face_model(config.face_model, config.face_model_download))
-    takes = _find_all_takes(infos, tracker, config, report)
+    measured = _measure(config, infos, face_tracker, show)
     partial = config.out.with_name(config.out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _write_dataset(partial, takes, tracker, config, report)
+        _write(partial, measured, config, show)
         if config.out.exists():
             shutil.rmtree(config.out)
         partial.rename(config.out)
@@ -117,10 +99,16 @@ def prepare(config: PrepareConfig, progress: Progress | None = None, tracker: Fa
 def _check(config: PrepareConfig) -> None:
     if not config.videos:
         raise InputError("videos: expected at least one portrait video, got none. Give one or more files.")
-    if config.size_px < 64 or config.size_px % 2:
-        raise InputError(f"--size-px: expected an even number of at least 64, got {config.size_px}.")
+    if config.size_px < SMALLEST_PX or config.size_px % 2:
+        raise InputError(
+            f"--size-px: expected an even number of at least {SMALLEST_PX}, got {config.size_px}. Try 256 or 512."
+        )
     if config.focal_px is not None and config.focal_px <= 0:
-        raise InputError(f"--focal-px: expected a positive focal length, got {config.focal_px}.")
+        raise InputError(
+            f"--focal-px: expected a positive focal length, got {config.focal_px}. Leave it out for the default."
+        )
+    if config.jobs is not None and config.jobs < 1:
+        raise InputError(f"--jobs: expected at least 1 process, got {config.jobs}. Leave it out for one a core.")
     if config.out.exists() and not config.overwrite:
         raise InputError(f"{config.out}: expected a new folder, it is there already. Add --overwrite to replace it.")
     stems = [Path(v).stem for v in config.videos]
@@ -128,188 +116,76 @@ def _check(config: PrepareConfig) -> None:
         raise InputError(f"videos: expected different file names, got '{twice[0]}' twice. Rename one.")
     if config.split is not None:
         read_split(config.split, stems)
+    if config.matte_model is not None:
+        MatteModel(config.matte_model)
 
 
-def _find_all_takes(
-    infos: list[VideoInfo], tracker: FaceTracker, config: PrepareConfig, report: Progress
-) -> list[tuple[str, str, Take]]:
-    """(clip name, split, take) for every take of every video."""
-    expected = [i.expected_frames for i in infos]
-    found = _run("finding the face", find_takes, [(i, tracker) for i in infos], expected, config, report)
-    stems = [i.path.stem for i in infos]
-    named = [
-        (stem if len(takes) == 1 else f"{stem}_{k:03d}", stem, take)
-        for stem, takes in zip(stems, found, strict=True)
-        for k, take in enumerate(takes)
-    ]
-    if config.split is not None:
-        split = read_split(config.split, stems)
-        return [(name, split.of(stem) or "train", take) for name, stem, take in named]
-    if len(named) == 1:
-        name, _, take = named[0]
-        if take.count < 2 * SHORTEST_FRAMES:
+def _measure(
+    config: PrepareConfig, infos: list[VideoInfo], face_tracker: FaceTracker | None, show: Progress
+) -> Measured:
+    paths = [i.path for i in infos]
+    if config.tracker == "sidecar":
+        exact_takes = [[exact.read_exact_take(i, config.size_px)] for i in infos]
+        measured = exact.assemble(name_and_split(paths, exact_takes, config.split))
+        if config.focal_px not in (None, measured.focal_px):
             raise InputError(
-                f"{take.info.path}: expected at least {2 * SHORTEST_FRAMES / FPS:.0f} s, to train on one part and "
-                f"test on the other, got {take.count / FPS:.2f} s. Give a longer video, or several."
+                f"--focal-px: expected {measured.focal_px} as the exact tracks have it, got {config.focal_px}. "
+                "Leave it out."
             )
-        at = take.count - max(SHORTEST_FRAMES, take.count // 10)
-        train, test = cut_take(take, at)
-        return [(f"{name}_000", "train", train), (f"{name}_001", "test", test)]
-    splits = every_tenth(len(named))
-    return [(name, split, take) for (name, _, take), split in zip(named, splits, strict=True)]
-
-
-def _write_dataset(
-    folder: Path,
-    takes: list[tuple[str, str, Take]],
-    tracker: FaceTracker,
-    config: PrepareConfig,
-    report: Progress,
-) -> None:
+        return measured
+    if face_tracker is None:
+        face_tracker = MediaPipeTracker(find_face_model(config.face_model, config.face_model_download))
+    frames = [i.expected_frames for i in infos]
+    arguments = [(i, face_tracker) for i in infos]
+    takes = run_all("finding the face", find_takes, arguments, frames, config.jobs, show)
+    named = name_and_split(paths, takes, config.split)
     focal_px = config.focal_px or DEFAULT_FOCAL * config.size_px
-    backdrop = _choose_backdrop([t for _, _, t in takes], config)
-    crops = _choose_crops([t for _, _, t in takes], config.size_px)
-    cropped = {name: crops[_size(take)].landmarks(take.track.landmarks_px) for name, _, take in takes}
-    model_m = head_model(_spread_over(list(cropped.values())), focal_px, config.size_px)
-    jobs: list[ClipJob] = []
-    depths: list[np.ndarray] = []
-    for name, split, take in takes:
-        pose = track_pose(cropped[name], model_m, focal_px, config.size_px)
-        depths.append(pose.camera_from_head[:, 2, 3])
-        entry = ClipEntry(name, split, take.count, take.info.path.name, take.notes)
-        tracks = Tracks(
-            camera_from_head=pose.camera_from_head,
-            pose_confidence=pose.confidence,
-            landmarks_px=_carried(cropped[name][..., :2], take.track.found),
-            blendshapes=_carried(take.track.blendshapes, take.track.found),
-            torso_motion=np.zeros((take.count, 3)),
-        )
-        jobs.append(ClipJob(entry, take.start, tracks, take.samples))
-    videos = _by_video(takes, jobs, crops, backdrop, config)
-    reference = choose_reference([j.entry for j in jobs], [j.tracks for j in jobs], tracker.blendshape_names)
-    picture, matte, landmarks_px = load_reference(videos, reference)
-    torso = TorsoTracker(picture, matte, landmarks_px)
-    expected = [sum(j.entry.frame_count for j in v.clips) for v in videos]
-    reports = _run(
-        "cutting out the person", write_clips, [(v, torso, folder) for v in videos], expected, config, report
-    )
-    entries = {r.entry.name: r.entry for several in reports for r in several}
+    return tracked.measure(named, face_tracker.blendshape_names, config.size_px, focal_px, config.matte_model)
+
+
+def _write(folder: Path, measured: Measured, config: PrepareConfig, show: Progress) -> None:
+    jobs = [j for v in measured.videos for j in v.clips]
+    reference = choose_reference([j.entry for j in jobs], [j.tracks for j in jobs], measured.blendshape_names)
+    if measured.torso_pivot_px is None:
+        torso = TorsoTracker(*load_reference(measured.videos, reference))
+        videos, pivot_px = measured.videos, torso.pivot_px
+    else:
+        torso = None
+        videos, pivot_px = _recount_torso(measured.videos, reference, measured.torso_pivot_px)
+    frames = [v.clip_frames for v in videos]
+    arguments = [(v, torso, folder) for v in videos]
+    written = run_all("cutting out the person", write_clips, arguments, frames, config.jobs, show)
+    entries = {r.entry.name: r.entry for several in written for r in several}
     manifest = DatasetManifest(
         format_version=FORMAT_VERSION,
         size_px=config.size_px,
-        focal_px=focal_px,
+        focal_px=measured.focal_px,
         fps=FPS,
         audio_rate_hz=AUDIO_RATE_HZ,
-        blendshape_names=tracker.blendshape_names,
-        tracker="mediapipe",
-        backdrop=backdrop,
-        torso_pivot_px=torso.pivot_px,
-        torso_depth_m=float(np.median(np.concatenate(depths))) + TORSO_BEHIND_FACE_M,
+        blendshape_names=measured.blendshape_names,
+        tracker=measured.tracker,
+        backdrop=measured.backdrop,
+        torso_pivot_px=pivot_px,
+        torso_depth_m=measured.torso_depth_m,
         reference_clip=reference.clip,
         reference_frame=reference.frame,
-        clips=tuple(entries[name] for name, _, _ in takes),
+        clips=tuple(entries[name] for name in measured.clip_names),
     )
-    write_manifest(folder, manifest, model_m)
-    write_contact_sheet(folder, torso)
+    write_manifest(folder, manifest, measured.landmarks_head_m)
+    write_contact_sheet(folder)
 
 
-def _choose_backdrop(takes: list[Take], config: PrepareConfig) -> str:
-    """'chroma' where every take can be keyed, else 'matte'."""
-    coloured = [t for t in takes if not chroma.is_plain(*t.backdrop)]
-    if not coloured:
-        return "chroma"
-    if config.matte_model is None:
-        spread, saturation = coloured[0].backdrop
-        raise InputError(
-            f"{coloured[0].info.path}: expected a plain coloured backdrop, or --matte-model, found one that varies by "
-            f"{spread:.0f} of 255 with saturation {saturation:.2f} (plain: at most {chroma.PLAIN_BACKDROP:.0f}, "
-            f"at least {chroma.PLAIN_SATURATION}). Give an ONNX matte network: see docs/training.md."
-        )
-    return "matte"
-
-
-def _choose_crops(takes: list[Take], size_px: int) -> dict[tuple[int, int], Crop]:
-    """One crop for every picture size among the videos."""
-    crops = {}
-    for width, height in {_size(t) for t in takes}:
-        landmarks = _spread_over([t.track.landmarks_px for t in takes if _size(t) == (width, height)])
-        crops[width, height] = choose_crop(landmarks, width, height, size_px)
-    return crops
-
-
-def _size(take: Take) -> tuple[int, int]:
-    return take.info.width_px, take.info.height_px
-
-
-def _spread_over(landmarks: list[np.ndarray]) -> np.ndarray:
-    """At most MODEL_FACES finite landmark sets, evenly from all takes."""
-    every = np.concatenate(landmarks)
-    every = every[np.isfinite(every).all(axis=(1, 2))]
-    return every[:: max(1, -(-len(every) // MODEL_FACES))]
-
-
-def _carried(values: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Frames without a face take the nearest frame's values."""
-    at = np.flatnonzero(found)
-    return values[at[np.abs(np.arange(len(values))[:, None] - at[None, :]).argmin(axis=1)]]
-
-
-def _by_video(
-    takes: list[tuple[str, str, Take]],
-    jobs: list[ClipJob],
-    crops: dict[tuple[int, int], Crop],
-    backdrop: str,
-    config: PrepareConfig,
-) -> list[VideoJob]:
-    """Gather the clips of each video, so that a video is decoded once."""
-    gathered: dict[Path, VideoJob] = {}
-    for (_, _, take), job in zip(takes, jobs, strict=True):
-        path = take.info.path
-        if path not in gathered:
-            gathered[path] = VideoJob(take.info, (), crops[_size(take)], backdrop, config.matte_model)
-        gathered[path] = replace(gathered[path], clips=(*gathered[path].clips, job))
-    return list(gathered.values())
-
-
-def _run(
-    step: str,
-    work: Callable[..., Result],
-    arguments: list[tuple],
-    frames: list[int],
-    config: PrepareConfig,
-    report: Progress,
-) -> list[Result]:
-    """`work` on each of `arguments`, in as many processes as asked for, in their order."""
-    total = sum(frames)
-    jobs = min(config.jobs or os.cpu_count() or 1, len(arguments))
-    report(step, 0, total)
-    results: dict[int, Result] = {}
-    done = 0
-    if jobs <= 1:
-        for index, args in enumerate(arguments):
-            before = done
-            results[index] = work(*args, on_frame=lambda n, b=before: report(step, min(b + n, total), total))
-            done += frames[index]
-            report(step, done, total)
-        return _ordered(results)
-    # "spawn" on every system: forked copies of MediaPipe's and OpenCV's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = {pool.submit(work, *args): index for index, args in enumerate(arguments)}
-        try:
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                done += frames[futures[future]]
-                report(step, done, total)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return _ordered(results)
-
-
-def _ordered(results: dict[int, Result]) -> list[Result]:
-    return [results[i] for i in range(len(results))]
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
+def _recount_torso(
+    videos: list[VideoJob], reference: Reference, pivot_px: tuple[float, float]
+) -> tuple[list[VideoJob], tuple[float, float]]:
+    """Count exact torso motion from the reference frame instead of the character's rest place."""
+    jobs = {j.entry.name: j for v in videos for j in v.clips}
+    zero = jobs[reference.clip].tracks.torso_motion[reference.frame]
+    recounted = []
+    for video in videos:
+        clips = []
+        for job in video.clips:
+            motion, _ = exact.count_torso_from(job.tracks.torso_motion, zero, pivot_px)
+            clips.append(replace(job, tracks=replace(job.tracks, torso_motion=motion)))
+        recounted.append(replace(video, clips=tuple(clips)))
+    return recounted, exact.count_torso_from(zero[None], zero, pivot_px)[1]

@@ -18,9 +18,9 @@ from gstalker.runtime.errors import InputError
 from gstalker.runtime.landmarks import FACE_OVAL
 from gstalker.runtime.prepare.chroma import measure_backdrop
 from gstalker.runtime.prepare.face import FaceTrack, FaceTracker
+from gstalker.runtime.prepare.splits import SHORTEST_FRAMES
 from gstalker.runtime.prepare.video import SAMPLES_PER_FRAME, VideoInfo, fit_sound, read_frames, read_sound
 
-SHORTEST_FRAMES = FPS  # one second
 LONGEST_FRAMES = 20 * FPS
 CUT_DISTANCE = 0.45  # share of the colour histogram that changes from one frame to the next at a cut
 JUMP_FACE_WIDTHS = 0.3  # the face moves further than this between two frames only at a cut ...
@@ -50,6 +50,22 @@ class Take:
     samples: np.ndarray
     notes: tuple[str, ...]
     backdrop: tuple[float, float]
+
+    def cut(self, at: int, note: str) -> tuple[Take, Take]:
+        """Two takes of one, the second from its frame `at` on, each with its own sound."""
+        edge, notes = at * SAMPLES_PER_FRAME, (*self.notes, note)
+        first, rest = _slice(self.track, 0, at), _slice(self.track, at, self.count - at)
+        return (
+            replace(self, count=at, track=first, samples=self.samples[:edge], notes=notes),
+            replace(
+                self,
+                start=self.start + at,
+                count=self.count - at,
+                track=rest,
+                samples=self.samples[edge:],
+                notes=notes,
+            ),
+        )
 
 
 def find_takes(info: VideoInfo, tracker: FaceTracker, on_frame: Callable[[int], None] | None = None) -> list[Take]:
@@ -97,25 +113,6 @@ def find_takes(info: VideoInfo, tracker: FaceTracker, on_frame: Callable[[int], 
     if len(takes) > 1 or left_out:
         takes = [replace(t, notes=(*t.notes, *_piece_notes(t, frames, left_out))) for t in takes]
     return takes
-
-
-def cut_take(take: Take, at: int) -> tuple[Take, Take]:
-    """Two takes of one, the second from its frame `at` on, with their own sound."""
-    edge = at * SAMPLES_PER_FRAME
-    note = f"cut in two {at / FPS:.2f} s after its start, to train and to test"
-    first = replace(
-        take, count=at, track=_slice(take.track, 0, at), samples=take.samples[:edge], notes=(*take.notes, note)
-    )
-    rest = take.count - at
-    second = replace(
-        take,
-        start=take.start + at,
-        count=rest,
-        track=_slice(take.track, at, rest),
-        samples=take.samples[edge:],
-        notes=(*take.notes, note),
-    )
-    return first, second
 
 
 def _piece_notes(take: Take, frames: int, left_out: int) -> list[str]:

@@ -61,7 +61,7 @@ def open_video(path: Path) -> VideoInfo:
             first = next(iter(container.decode(stream)), None)
             if first is None or rate is None or rate <= 0:
                 raise InputError(f"{path}: expected pictures with a frame rate, found none. Convert it to MP4 first.")
-            promised_s = _promised_s(container, stream)
+            promised_s = _promised_s(stream) or (container.duration or 0) / av.time_base
             turns = round(first.rotation / 90) % 4
             width, height = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
     except (OSError, av.FFmpegError) as error:
@@ -72,8 +72,8 @@ def open_video(path: Path) -> VideoInfo:
     if abs(float(rate) / FPS - 1) > SAME_RATE:
         notes.append(f"resampled from {float(rate):.3f} to {FPS} frames a second")
     if turns:
-        notes.append(f"turned upright by {90 * turns} degrees counter-clockwise")
-    return VideoInfo(path, width, height, Fraction(rate), max(1, round((promised_s or 0.0) * FPS)), turns, tuple(notes))
+        notes.append(f"turned upright by {90 * (4 - turns)} degrees clockwise")
+    return VideoInfo(path, width, height, Fraction(rate), max(1, round(promised_s * FPS)), turns, tuple(notes))
 
 
 def read_frames(info: VideoInfo) -> Iterator[np.ndarray]:
@@ -103,39 +103,54 @@ def read_frames(info: VideoInfo) -> Iterator[np.ndarray]:
 
 def _decode(info: VideoInfo) -> Iterator[tuple[np.ndarray, float]]:
     """Pictures as stored, turned upright, with their times from the first one, s."""
+    index = 0
+    at_s = first_s = 0.0
+    heard_s = 0.0  # where the last packet of any kind ends
     try:
         with av.open(str(info.path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            first_s: float | None = None
-            index = 0
-            at_s = 0.0
-            for frame in container.decode(stream):
-                stored_s = float(index / info.rate) if frame.time is None else frame.time
-                first_s = stored_s if first_s is None else first_s
-                at_s = stored_s - first_s
-                picture = frame.to_ndarray(format="rgb24")
-                yield np.ascontiguousarray(np.rot90(picture, info.quarter_turns)), at_s
-                index += 1
-            promised_s = _promised_s(container, stream)
+            for packet in container.demux(stream, container.streams.audio[0]):
+                heard_s = max(heard_s, _end_s(packet))
+                if packet.stream is not stream:
+                    continue
+                for frame in packet.decode():
+                    stored_s = float(index / info.rate) if frame.time is None else frame.time
+                    first_s = stored_s if index == 0 else first_s
+                    at_s = stored_s - first_s
+                    index += 1
+                    picture = frame.to_ndarray(format="rgb24")
+                    yield np.ascontiguousarray(np.rot90(picture, info.quarter_turns)), at_s
+            promised_s = _promised_s(stream)
+            whole_s = (container.duration or 0) / av.time_base
+            begin_s = (container.start_time or 0) / av.time_base
     except (OSError, av.FFmpegError) as error:
         raise InputError(
             f"{info.path}: expected a whole video, it breaks off after {index} frames ({_reason(error)}). "
             "Copy or record it again."
         ) from error
-    found_s = at_s + float(1 / info.rate)
-    if promised_s is not None and found_s < promised_s - TRUNCATED_IF_SHORT_BY_S:
+    # Formats with an index say how long the pictures are; others only how long the longest stream is.
+    promised_s, found_s = (
+        (whole_s, heard_s - begin_s) if promised_s is None else (promised_s, at_s + float(1 / info.rate))
+    )
+    if found_s < promised_s - TRUNCATED_IF_SHORT_BY_S:
         raise InputError(
             f"{info.path}: expected {promised_s:.2f} s as its header says, found {found_s:.2f} s. "
             "The file is cut off: copy or record it again."
         )
 
 
-def _promised_s(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+def _promised_s(stream: av.VideoStream) -> float | None:
     """Length of the pictures by the header, s."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return None
+
+
+def _end_s(packet: av.Packet) -> float:
+    if packet.pts is None or packet.time_base is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
 def read_sound(info: VideoInfo) -> np.ndarray:
