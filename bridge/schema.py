@@ -2,9 +2,6 @@
 
 The codec walks these dataclasses, `bridge.generate` writes the tables of docs/protocol.md from them, and other
 languages' definitions are to be generated from the same place. Spaces and units: docs/conventions.md.
-
-Wire versions (a change of any message, field, unit or meaning raises the number; a mismatch is refused):
-    1  2026-11-22  first version
 """
 
 from __future__ import annotations
@@ -14,7 +11,9 @@ from typing import Annotated, ClassVar, get_type_hints
 
 import numpy as np
 
-WIRE_VERSION = 1
+# A change of any message, field, unit or meaning is a new version; ends of different versions refuse each other.
+WIRE_HISTORY = ((1, "2026-11-22", "First version."),)
+WIRE_VERSION = WIRE_HISTORY[-1][0]
 
 MAGIC = b"GSTK"
 TOPIC_BYTES = 16  # topic, ASCII, padded with NUL: fixed, so that what follows stays aligned
@@ -30,7 +29,6 @@ REFUSAL_CODES = {
     "malformed": "The request could not be decoded; the reason says what is wrong with it.",
     "not_a_request": "The message is sound, but nothing that a client may send here.",
     "no_speech": "`play` was asked of a server that was started without a sound file.",
-    "ended": "The stream is over; nothing more will be played.",
 }
 
 
@@ -215,7 +213,7 @@ class Done(Message):
 
 @dataclass(frozen=True, eq=False)
 class Stats(Message):
-    """How the server keeps time; lateness is counted from the time a frame was due to leave (docs below)."""
+    """How the server keeps time; lateness is counted from the moment a frame was due to leave."""
 
     TOPIC = "stats"
     CHANNEL = "answer"
@@ -231,9 +229,7 @@ class Stats(Message):
     lateness_p50_ms: Annotated[float, _float("Median over the last frames.", "ms")]
     lateness_p99_ms: Annotated[float, _float("99th percentile over the last frames.", "ms")]
     lateness_max_ms: Annotated[float, _float("Worst of the whole run.", "ms")]
-    compute_p50_ms: Annotated[
-        float, _float("Network, packing and encoding of one frame, median over the last frames.", "ms")
-    ]
+    compute_p50_ms: Annotated[float, _float("Networks and packing of one frame, median over the last frames.", "ms")]
     compute_p99_ms: Annotated[float, _float("The same, 99th percentile.", "ms")]
 
 

@@ -148,7 +148,9 @@ class AvatarServer:
             return self.stream.stats(request.request_id)
         if isinstance(request, schema.Play):
             if not self.stream.maker.speech_frame_count:
-                return self._refuse(request.request_id, "no_speech", "the server was started without --audio.")
+                return self._refuse(
+                    request.request_id, "no_speech", "expected a server with --audio, this one was started without."
+                )
             self.stream.play()
             return schema.Done(request_id=request.request_id)
         if isinstance(request, schema.Stop):

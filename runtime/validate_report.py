@@ -231,7 +231,7 @@ def _page(out: Path, report: ValidationReport) -> str:
 def _made_with(report: ValidationReport) -> dict[str, str]:
     return {
         "session": report.session,
-        "avatar": f"{report.info.avatar_name}: {report.info.gaussian_count} Gaussians, {report.info.mover_count} moving",
+        "avatar": f"{report.info.avatar_name}: {report.info.gaussian_count} Gaussians, {report.info.mover_count} move",
         "bundle": report.info.bundle_sha256,
         "served by": f"gstalker {report.info.server_version}, wire version {report.info.wire_version}",
         "validated by": f"gstalker {metadata.version('gstalker')}, Python {platform.python_version()}",
