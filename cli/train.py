@@ -18,8 +18,9 @@ class Train:
     """Folder that `gstalker prepare` wrote."""
     out: Path
     """Folder of the run: settings, checkpoints, metrics, previews."""
-    preset: Literal["preview", "full"] = "preview"
-    """preview: minutes on two CPU cores at 256 x 256. full: a CUDA GPU at 512 x 512."""
+    preset: Literal["preview", "full", "demo"] = "preview"
+    """preview: minutes on two CPU cores at 256 x 256. full: a CUDA GPU at 512 x 512. demo: half a minute of a made
+    character."""
     device: Literal["cpu", "cuda"] | None = None
     """Where to train; the preset's own choice if not given."""
     seed: int = 0

@@ -1,4 +1,4 @@
-"""A trained run as columns of the report: the avatar, the same with less help, and baselines made of it. Needs torch."""
+"""A trained run as columns of the report: the avatar, the same with less help, baselines made of it. Needs torch."""
 
 from __future__ import annotations
 

@@ -94,6 +94,16 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     # Minutes on two CPU cores at 256 x 256.
     "preview": TrainConfig(),
+    # A made character with exact tracks and half a minute of speech: two minutes on two CPU cores.
+    "demo": TrainConfig(
+        preset="demo",
+        stage1_steps=600,
+        stage2_steps=2400,
+        preview_every=1500,
+        checkpoint_every=1500,
+        init=InitConfig(head_count=7000, torso_count=3500),
+        pretrain=PretrainConfig(steps=400),
+    ),
     # A GPU at 512 x 512. Steps and counts follow TalkingGaussian's schedule at one frame a step.
     "full": TrainConfig(
         preset="full",
