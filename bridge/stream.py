@@ -81,6 +81,7 @@ class AvatarStream:
         self._speech_id = -1
         self._speech_over_at: int | None = None  # frame at which the last utterance ended by itself
         self._sequence = 0
+        self._usual_compute_s = 0.0
         self._packed = np.empty((maker.mover_count, BYTES_PER_MOVER), np.uint8)
 
     @property
@@ -211,10 +212,10 @@ class AvatarStream:
         self._sequence += 1
 
     def _send_frame(self, index: int, time_s: float, speech_frame: int | None) -> None:
-        # Do not begin what cannot be in time: on a machine that is too slow every second frame in time is worth
-        # more than every frame too late.
-        usual_s = self.statistics.compute_s.percentile(50) if self._overdue_s(time_s) > 0 else 0.0
-        if self._overdue_s(time_s) + usual_s > self.options.lead_s:
+        # Do not begin what cannot be in time: on a machine that is too slow some frames in time are worth more than
+        # all of them too late. A frame that is hardly overdue is always tried, so one slow moment cannot stop a stream.
+        expected_s = min(self._usual_compute_s, 0.9 * self.options.lead_s)
+        if self._overdue_s(time_s) + expected_s > self.options.lead_s:
             self.statistics.frames_dropped += 1
             return
         began_s = self._steady()
@@ -226,10 +227,9 @@ class AvatarStream:
             self.last_refusal = str(error)
             return
         compute_s = self._steady() - began_s
-        lateness_s = self._overdue_s(time_s)
-        if lateness_s > self.options.lead_s:
+        self._usual_compute_s += 0.2 * (compute_s - self._usual_compute_s)
+        if self._overdue_s(time_s) > self.options.lead_s:
             self.statistics.frames_dropped += 1
-            self.statistics.compute_s.add(compute_s)
             return
         for message in messages:
             self._publish(message)

@@ -47,8 +47,8 @@ class Serve:
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         if not self.bundles:
             raise InputError("bundle: expected at least one avatar NAME.gsavatar, got none.")
-        if not 0.0 <= self.lead_s <= 2.0:
-            raise InputError(f"--lead: expected 0 to 2 seconds, got {self.lead_s:g}.")
+        if not 0.02 <= self.lead_s <= 2.0:
+            raise InputError(f"--lead: expected 0.02 to 2 seconds, got {self.lead_s:g}.")
         if self.threads < 1:
             raise InputError(f"--threads: expected 1 or more, got {self.threads}.")
         if self.exit_when_done and (self.audio is None or self.loop):

@@ -1,0 +1,65 @@
+"""Free ports, a small avatar and a sound for the tests of the bridge."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_bundle import write_made_bundle
+
+from gstalker.runtime.dataset import write_wav
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that is free together with the next one."""
+    for _ in range(100):
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+    raise RuntimeError("found no two free ports next to each other")
+
+
+@pytest.fixture(scope="session")
+def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made avatar of 480 Gaussians."""
+    path = tmp_path_factory.mktemp("bundle") / "made.gsavatar"
+    write_made_bundle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def speech_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second of a made voice, 44.1 kHz stereo."""
+    import av
+
+    path = tmp_path_factory.mktemp("speech") / "voice.wav"
+    seconds = np.arange(44_100) / 44_100
+    voice = 0.3 * np.sin(2 * np.pi * 150 * seconds) * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * seconds))
+    pcm = np.round(np.stack([voice, 0.5 * voice], axis=1) * 32767).astype(np.int16)
+    with av.open(str(path), "w", format="wav") as container:
+        stream = container.add_stream("pcm_s16le", rate=44_100, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="stereo")
+        frame.sample_rate = 44_100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def silent_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WAV with a header and no sample."""
+    path = tmp_path_factory.mktemp("silent") / "empty.wav"
+    write_wav(path, np.zeros(1, np.float32))
+    data = bytearray(path.read_bytes()[:-2])
+    place = data.index(b"data") + 4
+    data[place : place + 4] = b"\0\0\0\0"
+    path.write_bytes(data)
+    return path
