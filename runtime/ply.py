@@ -65,8 +65,9 @@ def gaussians_from_ply(data: bytes, where: str, max_count: int) -> Gaussians:
     if not 1 <= count <= max_count:
         raise InputError(f"{where}: expected 1 to {max_count} Gaussians, got {count}.")
     body = memoryview(data)[end + len(b"end_header\n") :]
-    if len(body) != 4 * count * len(names):
-        raise InputError(f"{where}: expected {4 * count * len(names)} bytes of {count} Gaussians, got {len(body)}.")
+    wanted = 4 * count * len(names)
+    if len(body) != wanted:
+        raise InputError(f"{where}: expected {wanted} bytes after the header for {count} Gaussians, got {len(body)}.")
     table = np.frombuffer(body, "<f4").reshape(count, len(names)).astype(np.float32)
     if not np.isfinite(table).all():
         row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])

@@ -183,7 +183,7 @@ def test_bad_input_is_refused_before_anything_is_written(
 def test_an_existing_file_is_replaced_only_when_asked(bundle: AvatarBundle, tmp_path: Path):
     write_wav(tmp_path / "a.wav", chirps(0.08))
     (tmp_path / "a.mp4").write_bytes(b"mine")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match=r"exists already\. Give another --out"):
         render_video(bundle, tmp_path / "a.wav", tmp_path / "a.mp4", size_px=32)
     assert (tmp_path / "a.mp4").read_bytes() == b"mine"
     render_video(bundle, tmp_path / "a.wav", tmp_path / "a.mp4", size_px=32, overwrite=True)
