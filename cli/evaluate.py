@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -26,9 +26,11 @@ class Evaluate:
     """Measure the first so many held-out clips only."""
     frames: int | None = None
     """Measure the first so many frames of each clip only."""
+    face_reader: Literal["auto", "mediapipe", "fitted"] = "auto"
+    """What finds lips and lids in the pictures. mediapipe: its face landmarker. fitted: a regression on the
+    training clips. auto: mediapipe for a filmed person where the model is found, else fitted."""
     face_model: Path | None = None
-    """MediaPipe's face_landmarker.task; otherwise from $GSTALKER_MODELS or the user's cache. Without it
-    nothing is read off faces."""
+    """MediaPipe's face_landmarker.task; otherwise from $GSTALKER_MODELS or the user's cache."""
     lpips_weights: Path | None = None
     """AlexNet LPIPS weights, lpips_alex.npz; otherwise from $GSTALKER_MODELS. Without them no LPIPS."""
     lpips_every: int = 5
@@ -52,6 +54,7 @@ class Evaluate:
             frames=self.frames,
             lpips_weights=self.lpips_weights,
             lpips_every=self.lpips_every,
+            face_reader=self.face_reader,
             face_model=self.face_model,
             voice=self.voice,
             voice_seconds=self.voice_seconds,

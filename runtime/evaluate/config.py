@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+# What finds landmarks in rendered and real pictures: MediaPipe's detector, or a regression fitted to the
+# training clips (`fitted_reader`).
+FaceReader = Literal["auto", "mediapipe", "fitted"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,8 @@ class EvalConfig:
     frames: int | None = None  # measure the first so many frames of each clip only; None: all
     lpips_weights: Path | None = None  # AlexNet LPIPS weights (.npz); None: looked for in the usual places
     lpips_every: int = 5  # LPIPS on every so many frames: one costs as much as rendering several pictures
-    face_model: Path | None = None  # MediaPipe face landmarker (.task); None: found as `prepare` does
+    face_reader: FaceReader = "auto"  # auto: mediapipe for a filmed person where it is at hand, else fitted
+    face_model: Path | None = None  # MediaPipe face landmarker (.task); None: looked for in the usual places
     voice: Path | None = None  # a WAV of another speaker, for cross-driving
     voice_seconds: float = 20.0  # speak at most so much of it
     video: bool = True  # write real | rendered | difference as MP4

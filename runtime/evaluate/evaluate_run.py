@@ -35,7 +35,7 @@ def evaluate_run(run: Path, out: Path, config: EvalConfig, progress: Progress | 
             f"{facts.focal_px:g} px, got {manifest.size_px} px and {manifest.focal_px:g} px. Give it with --dataset."
         )
     chosen_clips(dataset, config)  # complain before anything slow happens
-    instruments = find_instruments(config)
+    instruments = find_instruments(config, dataset, progress)
     return evaluate(
         dataset, subjects_from_run(run, dataset), [NearestByAudio(dataset)], instruments, out, config, progress
     )

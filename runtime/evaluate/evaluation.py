@@ -106,7 +106,8 @@ def evaluate(
                     )
         if progress:
             progress.stage("writing the report", 1)
-        result = _write(folder, dataset, run, subjects, measured, voice, skipped, config, start)
+        reader = instruments.detector.name if instruments.detector else None
+        result = _write(folder, dataset, run, subjects, measured, voice, reader, skipped, config, start)
         if progress:
             progress.advance()
     return dataclasses.replace(result, report=Path(out))
@@ -141,6 +142,7 @@ def _write(
     subjects: Sequence[Subject],
     measured: Measured,
     voice: VoiceReport | None,
+    reader: str | None,
     skipped: list[str],
     config: EvalConfig,
     start: float,
@@ -165,6 +167,7 @@ def _write(
             "backdrop": dataset.manifest.backdrop,
             "frames": {c.name: c.frames for c in measured.clips},
         },
+        "face_reader": reader,
         "composited": {s.name: s.composited for s in subjects},
         "voice": voice.figures() if voice else None,
         "skipped": skipped,
@@ -183,6 +186,7 @@ def _write(
         figures=figures,
         frames_of_clips={c.name: c.frames for c in measured.clips},
         composited=[(s.name, s.composited) for s in subjects],
+        reader=reader,
         skipped=skipped,
         pictures=pictures,
         plot_folder=folder / "plots",

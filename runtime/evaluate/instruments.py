@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate import find_models
 from gstalker.runtime.evaluate.config import EvalConfig
 from gstalker.runtime.evaluate.detection import Detection, Detector
 from gstalker.runtime.evaluate.evaluation import Instruments
-from gstalker.runtime.evaluate.measure import Compare
+from gstalker.runtime.evaluate.fitted_reader import FEWEST_FRAMES, FittedReader
+from gstalker.runtime.evaluate.measure import Compare, Progress
 from gstalker.runtime.prepare.face import BLENDSHAPE_NAMES, FaceTracker, MediaPipeTracker
 from gstalker.runtime.prepare.face_model import FILE_NAME
 
@@ -32,15 +34,17 @@ class TrackerDetector:
         return Detection(track.landmarks_px[..., :2], track.blendshapes)
 
 
-def find_instruments(config: EvalConfig) -> Instruments:
+def find_instruments(config: EvalConfig, dataset: Dataset, progress: Progress | None = None) -> Instruments:
     """Everything this machine has, and one sentence for each thing it lacks.
 
     Raises:
-        InputError: a model file cannot be used, or one asked for by its path is not there.
+        InputError: a model file cannot be used, or one asked for by its path is not there; MediaPipe was asked
+            for and is not at hand.
     """
-    detector, no_detector = _detector(config.face_model)
-    lpips, no_lpips = _lpips(config.lpips_weights)
-    return Instruments(ssim, detector, lpips, tuple(reason for reason in (no_detector, no_lpips) if reason))
+    missing: list[str] = []
+    detector = _detector(config, dataset, progress, missing)
+    lpips = _lpips(config.lpips_weights, missing)
+    return Instruments(ssim, detector, lpips, tuple(missing))
 
 
 def ssim(rendered: np.ndarray, real: np.ndarray) -> float:
@@ -53,28 +57,46 @@ def ssim(rendered: np.ndarray, real: np.ndarray) -> float:
     return float(fused_ssim(pair[0], pair[1]))
 
 
-def _detector(given: Path | None) -> tuple[Detector | None, str]:
-    model = find_models.find_landmark_model(given)
-    if model is None:
-        return None, (
-            f"everything read off faces (lip distance, openings, blinks): {FILE_NAME} was not found. "
-            "Give --face-model, or put it into the folder $GSTALKER_MODELS."
+def _detector(config: EvalConfig, dataset: Dataset, progress: Progress | None, missing: list[str]) -> Detector | None:
+    # A made character has exact tracks, and MediaPipe may take it for no face at all.
+    filmed = dataset.manifest.tracker != "exact"
+    if config.face_reader == "mediapipe" or config.face_model or (config.face_reader == "auto" and filmed):
+        model = find_models.find_landmark_model(config.face_model)
+        if model is not None:
+            return _mediapipe(model)
+        lacking = f"{FILE_NAME} was not found. Give --face-model, or put it into the folder $GSTALKER_MODELS."
+        if config.face_reader == "mediapipe":
+            raise InputError(f"--face-reader mediapipe: {lacking}")
+        missing.append(f"faces were not read by MediaPipe's detector but by a regression: {lacking}")
+    entries = dataset.clips("train")
+    if sum(e.frame_count for e in entries) < FEWEST_FRAMES:
+        missing.append(
+            "everything read off faces (lip distance, openings, blinks): there are fewer than "
+            f"{FEWEST_FRAMES} training frames to fit a reader to."
         )
+        return None
+    if progress:
+        progress.stage("fitting the face reader", len(entries))
+    return FittedReader(dataset, progress.advance if progress else None)
+
+
+def _mediapipe(model: Path) -> Detector:
     tracker = MediaPipeTracker(model)
     try:
         tracker.track([np.zeros((64, 64, 3), np.uint8)])  # the file is read only when the first picture comes
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{model}: expected MediaPipe's {FILE_NAME}, it cannot be loaded ({error}).") from error
-    return TrackerDetector(tracker), ""
+    return TrackerDetector(tracker)
 
 
-def _lpips(given: Path | None) -> tuple[Compare | None, str]:
+def _lpips(given: Path | None, missing: list[str]) -> Compare | None:
     weights = find_models.find_lpips_weights(given)
     if weights is None:
-        return None, (
+        missing.append(
             f"LPIPS: {find_models.LPIPS_FILE} was not found. Give --lpips-weights, or put it into the folder "
             "$GSTALKER_MODELS."
         )
+        return None
     from gstalker.runtime.evaluate.lpips import Lpips  # imports torch
 
-    return Lpips(weights).distance, ""
+    return Lpips(weights).distance

@@ -27,6 +27,7 @@ class PageContent:
     Attributes:
         frames_of_clips: clip -> measured frames.
         composited: (subject, what its pictures are made of).
+        reader: what found lips and lids in the pictures.
         skipped: what was not measured and why.
         video: file name beside the page; None without one.
         video_width_px: its own width.
@@ -39,6 +40,7 @@ class PageContent:
     figures: AllFigures
     frames_of_clips: dict[str, int]
     composited: list[tuple[str, str]]
+    reader: str | None
     skipped: list[str]
     pictures: list[PictureSection]
     plot_folder: Path
@@ -75,6 +77,7 @@ def write_page(path: Path, content: PageContent) -> None:
             }
             for name, own in figures.clips.items()
         ],
+        reader=content.reader,
         skipped=content.skipped,
         composited=content.composited,
         pictures=[{"title": p.title, "text": p.text, "source": _photo_source(p.path)} for p in content.pictures],

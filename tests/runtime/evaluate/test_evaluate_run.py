@@ -45,7 +45,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     stub = types.ModuleType("subjects_from_run")
     vars(stub)["subjects_from_run"] = subjects_from_run
     monkeypatch.setitem(sys.modules, "gstalker.runtime.evaluate.subjects_from_run", stub)
-    monkeypatch.setattr(module, "find_instruments", lambda config: Instruments(lambda a, b: 1.0, None, None))
+    monkeypatch.setattr(module, "find_instruments", lambda *given: Instruments(lambda a, b: 1.0, None, None))
 
 
 @pytest.fixture

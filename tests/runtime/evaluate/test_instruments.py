@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.talking_disc import make_clip, write_dataset
 
 from gstalker.runtime import metrics
-from gstalker.runtime.dataset import LANDMARKS
+from gstalker.runtime.dataset import LANDMARKS, Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.config import EvalConfig
 from gstalker.runtime.evaluate.find_models import find_landmark_model, find_lpips_weights
+from gstalker.runtime.evaluate.fitted_reader import FittedReader
 from gstalker.runtime.evaluate.instruments import TrackerDetector, find_instruments, ssim
 from gstalker.runtime.prepare.face import FaceTrack
 
@@ -29,14 +32,41 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def test_a_bare_machine_measures_what_needs_no_model_and_says_the_rest(bare_machine: Path):
-    found = find_instruments(EvalConfig())
-    assert found.detector is None
+def made(folder: Path, *, frames: int = 70, tracker: str = "exact") -> Dataset:
+    """A small dataset; "mediapipe" is what a filmed person's says."""
+    write_dataset(folder, [make_clip("a", "train", 1, frames)])
+    path = folder / "dataset.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**fields, "tracker": tracker}), encoding="utf-8")
+    return Dataset(folder)
+
+
+def test_a_bare_machine_fits_a_reader_and_says_what_is_missing(bare_machine: Path):
+    found = find_instruments(EvalConfig(), made(bare_machine / "d", tracker="mediapipe"))
+    assert isinstance(found.detector, FittedReader)
     assert found.lpips is None
     faces, lpips = found.missing
-    assert faces.startswith("everything read off faces")
-    assert "face_landmarker.task was not found" in faces
+    assert faces.startswith("faces were not read by MediaPipe's detector but by a regression")
+    assert "face_landmarker.task was not found. Give --face-model" in faces
     assert "lpips_alex.npz was not found. Give --lpips-weights" in lpips
+
+
+def test_a_made_character_is_read_by_a_fitted_reader_and_nothing_is_missed(bare_machine: Path):
+    found = find_instruments(EvalConfig(), made(bare_machine / "d"))
+    assert isinstance(found.detector, FittedReader)
+    assert len(found.missing) == 1
+    assert found.missing[0].startswith("LPIPS")
+
+
+def test_too_little_training_video_leaves_faces_unread(bare_machine: Path):
+    found = find_instruments(EvalConfig(), made(bare_machine / "d", frames=12))
+    assert found.detector is None
+    assert "there are fewer than 60 training frames to fit a reader to" in found.missing[0]
+
+
+def test_mediapipe_asked_for_must_be_at_hand(bare_machine: Path):
+    with pytest.raises(InputError, match=r"--face-reader mediapipe: face_landmarker.task was not found"):
+        find_instruments(EvalConfig(face_reader="mediapipe"), made(bare_machine / "d", frames=4))
 
 
 @pytest.mark.parametrize("place", ["GSTALKER_MODELS", "GSTALKER_DATA", "beside"])
@@ -75,7 +105,7 @@ def test_a_face_model_that_is_none_is_refused(bare_machine: Path):
     with pytest.raises(
         InputError, match=r"broken.task: expected MediaPipe's face_landmarker.task, it cannot be loaded"
     ):
-        find_instruments(EvalConfig(face_model=broken))
+        find_instruments(EvalConfig(face_model=broken), made(bare_machine / "d", frames=4))
 
 
 def test_the_tracker_sees_the_pictures_and_its_depth_is_dropped():
