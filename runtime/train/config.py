@@ -61,7 +61,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "cpu"  # "cpu" (numba rasterizer) or "cuda" (gsplat)
     stage1_steps: int = 1000  # coarse static Gaussians
-    stage2_steps: int = 6000  # deformation
+    stage2_steps: int = 11_000  # deformation
     batch_frames: int = 1  # frames averaged in one step
     blink_share: float = 0.12  # share of the steps spent on frames with closing eyes
     open_mouth_share: float = 0.12  # share spent on the frames with the widest mouths
