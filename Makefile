@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: install ## the whole chain on an avatar it makes itself, into out/demo
-	$(BIN)/gstalker demo
+	$(BIN)/gstalker demo --overwrite
 
 test: install ## all tests; what is skipped is listed with its reason
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -69,7 +69,7 @@ ONLY_IN = {
     "mediapipe": ("runtime.prepare", "runtime.evaluate"),
     "tensorboard": ("runtime.train",),
     "espeakng_loader": ("runtime.demo_character",),
-    "tyro": ("cli",),
+    "tyro": ("cli", "runtime.demo_character.__main__"),
 }
 
 # All other modules must import on a base install, which serves, views, records, renders and validates.
