@@ -8,8 +8,6 @@ from P to F only in the seam between what is backdrop and what is person for cer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
@@ -22,20 +20,12 @@ BORDER = 0.10  # of the picture's side: where backdrop is looked for first, at t
 PLATE_FRAMES = 15
 SEAM_PX_AT_256 = 2.5  # half width of the seam between certain person and certain backdrop
 BACKDROP_CHROMA = 0.10  # chroma distance from the plate, in units of the plate's own chroma, still backdrop
+HAIR_REACH_PX_AT_256 = 12  # how far single tufts stand off the head
+HAIR_CHANGE = 30.0  # of 255, from the plate
+LEAST_CONTRAST = 20.0  # of 255: person and plate nearer in colour than this are not told apart in the seam
+DARK = 12.0  # of 255, added to brightness, so that the chroma of near black counts little
+CLEAR_PX_AT_256 = 3  # pixels this far from any person show the plate itself
 PERSON_CHROMA = 0.45  # from here on person for certain
-
-
-@dataclass(frozen=True)
-class Backdrop:
-    """A take's backdrop.
-
-    Attributes:
-        plate: (H, W, 3) float32 0..255.
-        psnr_db: plate against the backdrop pixels that are seen.
-    """
-
-    plate: np.ndarray
-    psnr_db: float
 
 
 def border_mask(landmarks_px: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
@@ -79,8 +69,8 @@ def is_plain(spread: float, saturation: float) -> bool:
     return spread <= PLAIN_BACKDROP and saturation >= PLAIN_SATURATION
 
 
-def find_backdrop(pictures: np.ndarray, landmarks_px: np.ndarray) -> Backdrop:
-    """Model the backdrop of one take.
+def find_plate(pictures: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
+    """(H, W, 3) float32 0..255: the smooth model of one take's backdrop, before its person is known.
 
     Args:
         pictures: (T, H, W, 3) uint8.
@@ -90,17 +80,44 @@ def find_backdrop(pictures: np.ndarray, landmarks_px: np.ndarray) -> Backdrop:
     sample = pictures[picked].astype(np.float32)
     height, width = sample.shape[1:3]
     border = border_mask(landmarks_px[picked], height, width)
-    coefficients, _ = fit_plate(sample, np.broadcast_to(border, sample.shape[:3]), order=2)
+    coarse = sample[:, ::2, ::2]  # a smooth surface needs no more
+    small = (coarse.shape[1], coarse.shape[2])
+    coefficients, _ = fit_plate(coarse, np.broadcast_to(border[::2, ::2], coarse.shape[:3]), order=2)
     for order in (3, 5, 5):
-        plate = polynomial_plate(coefficients, height, width)
-        certain = _certain_backdrop(sample, plate)
-        coefficients, _ = fit_plate(sample, certain, order=order)
+        certain = _certain_backdrop(coarse, polynomial_plate(coefficients, *small))
+        coefficients, _ = fit_plate(coarse, certain, order=order)
     plate = polynomial_plate(coefficients, height, width)
-    certain = _certain_backdrop(sample, plate)
-    plate = _with_detail(sample, certain, plate)
-    error = (sample - plate)[certain]
-    psnr = float(10 * np.log10(255.0**2 / max(1e-6, float((error**2).mean())))) if len(error) else 0.0
-    return Backdrop(plate, psnr)
+    return _with_detail(sample, _certain_backdrop(sample, plate), plate)
+
+
+def key_take(pictures: np.ndarray, landmarks_px: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mattes and plate of one take.
+
+    Args:
+        pictures: (T, H, W, 3) uint8.
+        landmarks_px: (T, 478, >=2) finite.
+
+    Returns:
+        mattes (T, H, W) uint8; plate (H, W, 3) uint8; and the plate's PSNR against all pixels that are well
+        clear of the person, dB.
+    """
+    plate = find_plate(pictures, landmarks_px)
+    mattes = np.stack([key_matte(p, plate, marks) for p, marks in zip(pictures, landmarks_px, strict=True)])
+    # What is seen of the backdrop is the plate; the smooth model fills in what the person always hides.
+    size = 2 * max(1, round(CLEAR_PX_AT_256 * pictures.shape[1] / 256)) + 1
+    kernel = np.ones((size, size), np.uint8)
+    total, seen = np.zeros_like(plate), np.zeros(plate.shape[:2], np.float32)
+    clear = np.stack([cv2.dilate(m, kernel) == 0 for m in mattes])
+    for picture, free in zip(pictures, clear, strict=True):
+        total += picture * free[..., None]
+        seen += free
+    known = seen >= min(3, len(pictures))
+    plate = np.where(known[..., None], total / np.maximum(seen, 1.0)[..., None], plate)
+    stored = np.round(plate).astype(np.uint8)
+    error = sum(float(((p.astype(np.float32) - stored)[f] ** 2).sum()) for p, f in zip(pictures, clear, strict=True))
+    count = 3 * int(clear.sum())
+    psnr = 10 * np.log10(255.0**2 * count / error) if error > 0 else float("inf")
+    return mattes, stored, float(psnr)
 
 
 def key_matte(picture: np.ndarray, plate: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
@@ -121,12 +138,12 @@ def key_matte(picture: np.ndarray, plate: np.ndarray, landmarks_px: np.ndarray) 
     radius = max(1, round(SEAM_PX_AT_256 * size / 256))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     inner = cv2.erode(person, kernel).astype(bool)
-    # Fine hair: outside the solid person, where the colour leaves the plate within a few pixels of it.
     reach = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * radius + 1, 4 * radius + 1)))
-    seam = reach.astype(bool) & ~inner
+    seam = (reach.astype(bool) | _tufts(image, plate, person, landmarks_px)) & ~inner
     foreground = _spread(image, inner, sigma=2.0 * radius)
     line = foreground - plate
-    alpha = ((image - plate) * line).sum(axis=-1) / np.maximum((line**2).sum(axis=-1), 20.0**2)
+    along = np.einsum("hwc,hwc->hw", image - plate, line)
+    alpha = along / np.maximum(np.einsum("hwc,hwc->hw", line, line), LEAST_CONTRAST**2)
     alpha = np.clip((alpha - 0.06) / 0.88, 0.0, 1.0)  # noise of the plate and of the person's colour
     matte = np.where(inner, 1.0, np.where(seam, alpha, 0.0))
     return np.round(matte * 255.0).astype(np.uint8)
@@ -138,20 +155,27 @@ def chroma_distance(image: np.ndarray, plate: np.ndarray) -> np.ndarray:
     Signed along the plate's chroma: grey cloth in blue light stays far from a blue plate that is in shade,
     since what counts is the share of the plate's chroma left at the pixel's own brightness.
     """
-    brightness = image.mean(axis=-1, keepdims=True)
     plate_brightness = plate.mean(axis=-1, keepdims=True)
-    chroma = (image - brightness) / (brightness + 12.0)
-    plate_chroma = (plate - plate_brightness) / (plate_brightness + 12.0)
+    plate_chroma = (plate - plate_brightness) / (plate_brightness + DARK)
     reference = np.maximum((plate_chroma**2).sum(axis=-1), 1e-4)
-    share = (chroma * plate_chroma).sum(axis=-1) / reference
-    return 1.0 - share
+    # The plate's chroma adds up to 0 over the channels, so the image's brightness drops out of the product.
+    along = plate_chroma / reference[..., None]
+    red, green, blue = (image[..., c] for c in range(3))
+    product = red * along[..., 0] + green * along[..., 1] + blue * along[..., 2]
+    return 1.0 - product / ((red + green + blue) / 3.0 + DARK)
 
 
 def _certain_backdrop(sample: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    near = np.abs(sample - plate).max(axis=-1) < 28.0
+    near = _largest_change(sample, plate) < 28.0
     near &= np.abs(chroma_distance(sample, plate)) < 2 * BACKDROP_CHROMA
     kernel = np.ones((5, 5), np.uint8)
     return np.stack([cv2.erode(n.astype(np.uint8), kernel, borderValue=1).astype(bool) for n in near])
+
+
+def _largest_change(image: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """(..., 3), (..., 3) -> (...) of the three channels' differences the largest."""
+    change = np.abs(image - plate)
+    return np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
 
 
 def _with_detail(sample: np.ndarray, certain: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -190,15 +214,31 @@ def _solid_person(distance: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     return (flooded[1:-1, 1:-1] != 2).astype(np.uint8)
 
 
+def _tufts(image: np.ndarray, plate: np.ndarray, person: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
+    """(H, W) bool: hair that stands off the head, told by any colour change that hangs together with it.
+
+    Chroma alone misses it: backdrop seen through dark hair keeps its chroma and only darkens.
+    """
+    height, width = person.shape
+    reach = 2 * round(HAIR_REACH_PX_AT_256 * height / 256) + 1
+    near = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))).astype(bool)
+    near &= ~below_jaw(landmarks_px[:, :2], height, width)
+    changed = near & (_largest_change(image, plate) > HAIR_CHANGE)
+    count, labels = cv2.connectedComponents((changed | (person > 0)).astype(np.uint8))
+    touching = np.zeros(count, bool)
+    touching[np.unique(labels[person > 0])] = True
+    touching[0] = False
+    hanging = touching[labels] & changed
+    return cv2.dilate(hanging.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+
+
 def _spread(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
-    """Values of `known` pixels carried outward: normalised convolution, wide where nothing is near."""
-    result = np.zeros_like(image, np.float32)
-    weight = np.zeros(image.shape[:2], np.float32)
+    """Values of `known` pixels carried outward: normalised convolution, four times wider where nothing is near."""
     mask = known.astype(np.float32)
-    values = (image * mask[..., None]).astype(np.float32)
-    share = 1.0
-    for widen in (1.0, 4.0):
-        result += share * cv2.GaussianBlur(values, (0, 0), sigma * widen)
-        weight += share * cv2.GaussianBlur(mask, (0, 0), sigma * widen)
-        share *= 1e-3
-    return result / np.maximum(weight, 1e-12)[..., None]
+    values = np.dstack([image * mask[..., None], mask]).astype(np.float32)
+    near = cv2.GaussianBlur(values, (0, 0), sigma)
+    height, width = mask.shape
+    quarter = cv2.resize(values, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    far = cv2.resize(cv2.GaussianBlur(quarter, (0, 0), sigma), (width, height), interpolation=cv2.INTER_LINEAR)
+    blended = near + 1e-3 * far
+    return blended[..., :3] / np.maximum(blended[..., 3:], 1e-12)

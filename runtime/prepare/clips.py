@@ -122,9 +122,7 @@ def _mattes(job: ClipJob, rgb: np.ndarray, video: VideoJob) -> tuple[np.ndarray,
         model = _matte_model(video.matte_model)
         mattes = np.stack([model.matte(picture) for picture in rgb])
         return mattes, *plate_behind(rgb, mattes)
-    found = chroma.find_backdrop(rgb, landmarks_px)
-    mattes = np.stack([chroma.key_matte(p, found.plate, marks) for p, marks in zip(rgb, landmarks_px, strict=True)])
-    return mattes, np.round(found.plate).astype(np.uint8), found.psnr_db
+    return chroma.key_take(rgb, landmarks_px)
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +19,7 @@ from gstalker.runtime.errors import InputError
 
 # Pictures whose shorter side is below this are enlarged twice: the detector then finds small lips better.
 ENLARGE_BELOW_PX = 480
+NOISE = re.compile(r"[IW]\d{4} |INFO: |WARNING: (Logging before|All log messages)")  # of glog, absl and TFLite
 CROWD_CHECK_EVERY = 12  # frames between looks for a second face
 
 
@@ -79,7 +85,7 @@ class MediaPipeTracker:
         follow_options = self._options(vision.RunningMode.VIDEO, faces=1, blendshapes=True)
         crowd_options = self._options(vision.RunningMode.IMAGE, faces=3, blendshapes=False)
         create = vision.FaceLandmarker.create_from_options
-        with create(follow_options) as follower, create(crowd_options) as crowd:
+        with without_log_noise(), create(follow_options) as follower, create(crowd_options) as crowd:
             for index, picture in enumerate(pictures):
                 image, scale = _image(picture)
                 if index == 0:
@@ -107,6 +113,29 @@ class MediaPipeTracker:
             num_faces=faces,
             output_face_blendshapes=blendshapes,
         )
+
+
+@contextlib.contextmanager
+def without_log_noise() -> Iterator[None]:
+    """Hold back what MediaPipe's native code prints about itself; anything else comes out at the end.
+
+    It writes to the process's stderr past Python, and no option of it turns that off.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            said = file.read().decode(errors="replace").splitlines()
+            for line in said:
+                if not NOISE.match(line):
+                    print(line, file=sys.stderr)
 
 
 def _image(picture: np.ndarray) -> tuple[Any, int]:
