@@ -70,8 +70,8 @@ def mean_psnr(run: Path, dataset: Path, driving: Driving | None = None) -> float
 
 def test_a_trained_avatar_draws_unseen_frames_better_than_its_own_still_face(run: Path, dataset: Path):
     moving, still = mean_psnr(run, dataset), mean_psnr(run, dataset, Driving(still=True))
-    # Measured 27.9 and 26.9 dB on an EPYC; a mouth that does not move, or moves wrongly, loses the difference.
-    assert moving > still + 0.3, f"moving {moving:.2f} dB, still {still:.2f} dB"
+    # Measured 31.4 and 29.2 dB; a mouth that does not move, or moves wrongly, loses the difference. Half is asked.
+    assert moving > still + 1.0, f"moving {moving:.2f} dB, still {still:.2f} dB"
 
 
 def test_resuming_after_a_kill_gives_the_same_weights_to_the_bit(dataset: Path, tmp_path: Path, monkeypatch):
@@ -105,9 +105,7 @@ def test_resuming_after_a_kill_gives_the_same_weights_to_the_bit(dataset: Path, 
 
 def test_density_control_adds_the_stated_share_and_keeps_the_order_of_kinds(dataset: Path, tmp_path: Path):
     density = DensityConfig(rounds=2, growth=0.1)
-    before = loop.train(
-        dataset, tmp_path / "flat", tiny(12, density=DensityConfig(rounds=0)), Quiet(), resume=False
-    )
+    before = loop.train(dataset, tmp_path / "flat", tiny(12, density=DensityConfig(rounds=0)), Quiet(), resume=False)
     after = loop.train(dataset, tmp_path / "grown", tiny(12, density=density), Quiet(), resume=False)
     count = [len(trained_run.load_run(r).model.canonical) for r in (before, after)]
     assert count[1] == int(int(count[0] * 1.1) * 1.1)
@@ -126,7 +124,7 @@ def test_a_hard_video_trains_without_nan_or_swollen_splats(tmp_path: Path):
         assert bool(torch.isfinite(getattr(canonical, name)).all()), name
     trained = trained_run.load_run(run)
     metres_per_px = 1.0 / trained.facts.focal_px
-    widest_px = float(torch.exp(canonical.log_scales).max()) / metres_per_px
+    widest_px = float(torch.exp(canonical.log_scales.detach()).max()) / metres_per_px
     assert widest_px <= config.init.max_scale_px * 1.001, f"{widest_px:.2f} px"
 
 
