@@ -16,22 +16,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
-from safetensors.numpy import save as save_safetensors
 
 from gstalker.kernels.camera import Camera, intrinsics
-from gstalker.kernels.frame import PART_TORSO
+from gstalker.kernels.frame import PART_HEAD, PART_TORSO
 from gstalker.kernels.gaussians import Gaussians
 from gstalker.kernels.quantise import QuantisationBox
-from gstalker.runtime.bundle_check import check_contents
+from gstalker.runtime.bundle_encoding import arrays_of, picture_of, png_bytes, safetensors_bytes
 from gstalker.runtime.bundle_files import MANIFEST_NAME, entry_of, read_files, write_files
 from gstalker.runtime.bundle_manifest import (
     MAX_GAUSSIANS,
@@ -40,10 +35,10 @@ from gstalker.runtime.bundle_manifest import (
     manifest_json,
 )
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.graph_check import check_graph
 from gstalker.runtime.ply import gaussians_from_ply, ply_bytes
 
 GENERATOR = f"gstalker {metadata.version('gstalker')}"
-MAX_PICTURE_PX = 8192
 GRAPH_NAMES = ("audio", "deform", "torso")
 
 
@@ -128,9 +123,9 @@ class AvatarBundle:
         """
         path = Path(path)
         manifest, manifest_bytes, files = read_files(path)
-        baked = _arrays(files["baked.safetensors"], f"{path}/baked.safetensors", BAKED_NAMES)
-        golden_in = _arrays(files["golden/input.safetensors"], f"{path}/golden/input.safetensors", GOLDEN_INPUTS)
-        golden_out = _arrays(files["golden/output.safetensors"], f"{path}/golden/output.safetensors", GOLDEN_OUTPUTS)
+        baked = arrays_of(files["baked.safetensors"], f"{path}/baked.safetensors", BAKED_NAMES)
+        golden_in = arrays_of(files["golden/input.safetensors"], f"{path}/golden/input.safetensors", GOLDEN_INPUTS)
+        golden_out = arrays_of(files["golden/output.safetensors"], f"{path}/golden/output.safetensors", GOLDEN_OUTPUTS)
         placed = gaussians_from_ply(files["canonical.ply"], f"{path}/canonical.ply", MAX_GAUSSIANS)
         part_ids = baked["part_ids"]
         if part_ids.shape != (len(placed),):
@@ -152,8 +147,8 @@ class AvatarBundle:
             ),
             graphs={name: files[f"{name}.onnx"] for name in GRAPH_NAMES},
             golden=Golden(**golden_in, **golden_out),
-            thumbnail_rgb=_picture(files["thumbnail.png"], f"{path}/thumbnail.png"),
-            plate_rgb=_picture(files["plate.png"], f"{path}/plate.png"),
+            thumbnail_rgb=picture_of(files["thumbnail.png"], f"{path}/thumbnail.png"),
+            plate_rgb=picture_of(files["plate.png"], f"{path}/plate.png"),
             manifest_sha256=hashlib.sha256(manifest_bytes).hexdigest(),
         )
         check_contents(bundle, str(path))
@@ -228,15 +223,105 @@ def write_bundle(
     files = {
         "canonical.ply": ply_bytes(_shift_torso(bundle.canonical, bundle.part_ids, origin_m)),
         **{f"{name}.onnx": bundle.graphs[name] for name in GRAPH_NAMES},
-        "baked.safetensors": _safetensors(baked),
-        "golden/input.safetensors": _safetensors({n: getattr(bundle.golden, n) for n in GOLDEN_INPUTS}),
-        "golden/output.safetensors": _safetensors({n: getattr(bundle.golden, n) for n in GOLDEN_OUTPUTS}),
-        "thumbnail.png": _png(bundle.thumbnail_rgb),
-        "plate.png": _png(bundle.plate_rgb),
+        "baked.safetensors": safetensors_bytes(baked),
+        "golden/input.safetensors": safetensors_bytes({n: getattr(bundle.golden, n) for n in GOLDEN_INPUTS}),
+        "golden/output.safetensors": safetensors_bytes({n: getattr(bundle.golden, n) for n in GOLDEN_OUTPUTS}),
+        "thumbnail.png": png_bytes(bundle.thumbnail_rgb),
+        "plate.png": png_bytes(bundle.plate_rgb),
     }
     manifest = dataclasses.replace(bundle.manifest, files={name: entry_of(data) for name, data in files.items()})
     write_files(path, {MANIFEST_NAME: manifest_json(manifest), **files}, overwrite=overwrite, zipped=zipped)
     return AvatarBundle.open(path)
+
+
+def check_contents(bundle: AvatarBundle, where: str) -> None:
+    """Refuse parts of a bundle that do not fit each other or the manifest.
+
+    Raises:
+        InputError: naming the first such part, with the shape expected and the shape found.
+    """
+    counts, sizes = bundle.manifest.counts, bundle.manifest.sizes
+    window = (bundle.manifest.audio.window_mel_frames, bundle.manifest.audio.log_mel.mel_bands)
+    frames, rows = len(bundle.idle), len(bundle.golden.mel_window)
+    size_px = bundle.manifest.camera.size_px
+    expected: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {
+        "canonical": (bundle.canonical.means, (counts.gaussians, 3)),
+        "part_ids": (bundle.part_ids, (counts.gaussians,)),
+        "first_layer": (bundle.first_layer, (counts.head_movers, sizes.hidden)),
+        "gates": (bundle.gates, (counts.head_movers, 2)),
+        "torso_first_layer": (bundle.torso_first_layer, (counts.torso_movers, sizes.torso_hidden)),
+        "idle_avatar_from_head": (bundle.idle.avatar_from_head, (frames, 4, 4)),
+        "idle_expression": (bundle.idle.expression, (frames, sizes.expression)),
+        "idle_avatar_from_torso": (bundle.idle.avatar_from_torso, (frames, 4, 4)),
+        "golden mel_window": (bundle.golden.mel_window, (rows, *window)),
+        "golden expression": (bundle.golden.expression, (rows, sizes.expression)),
+        "golden head_pose": (bundle.golden.head_pose, (rows, 6)),
+        "golden audio_code": (bundle.golden.audio_code, (rows, sizes.audio_code)),
+        "golden deltas": (bundle.golden.deltas, (rows, counts.head_movers, 11)),
+        "golden torso_rigid": (bundle.golden.torso_rigid, (rows, 3)),
+        "golden torso_deltas": (bundle.golden.torso_deltas, (rows, counts.torso_movers, 3)),
+        "plate": (bundle.plate_rgb, (size_px, size_px, 3)),
+    }
+    for name, (array, shape) in expected.items():
+        dtype = np.uint8 if name in ("part_ids", "plate") else np.float32
+        if array.shape != shape or array.dtype != dtype:
+            raise InputError(
+                f"{where}: {name}: expected {np.dtype(dtype)} of shape {shape} as avatar.json says, got "
+                f"{array.dtype} of shape {array.shape}. Export the avatar again."
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"{where}: {name}: expected finite values, got NaN or infinity. Export again.")
+    if frames < 1 or rows < 1:
+        raise InputError(f"{where}: expected at least one idle frame and one golden row, got {frames} and {rows}.")
+    _check_parts(bundle, where)
+    for name in ("avatar_from_head", "avatar_from_torso"):
+        poses = getattr(bundle.idle, name).astype(np.float64)
+        turned = poses[:, :3, :3] @ poses[:, :3, :3].transpose(0, 2, 1)
+        # 1e-3: far beyond the 3e-7 of float32, far below what would show
+        if np.abs(turned - np.eye(3)).max() > 1e-3 or np.abs(poses[:, 3] - [0, 0, 0, 1]).max() > 0:
+            raise InputError(f"{where}: idle_{name}: expected rigid transforms, got others. Export again.")
+    _check_graphs(bundle, where)
+
+
+def _check_parts(bundle: AvatarBundle, where: str) -> None:
+    head, torso = bundle.manifest.counts.head_movers, bundle.manifest.counts.torso_movers
+    parts = bundle.part_ids
+    known = np.isin(parts, (PART_HEAD, PART_TORSO)).all()
+    if not known or (parts[:head] != PART_HEAD).any() or (parts[head : head + torso] != PART_TORSO).any():
+        raise InputError(
+            f"{where}: part_ids: expected {head} head movers (0), then {torso} torso movers (1), then the rest, "
+            "got another order. Export the avatar again."
+        )
+
+
+def _check_graphs(bundle: AvatarBundle, where: str) -> None:
+    counts, sizes, front = bundle.manifest.counts, bundle.manifest.sizes, bundle.manifest.audio
+    expected = {
+        "audio": (
+            {"mel_window": (-1, front.window_mel_frames, front.log_mel.mel_bands)},
+            {"audio_code": (-1, sizes.audio_code)},
+        ),
+        "deform": (
+            {
+                "audio_code": (1, sizes.audio_code),
+                "expression": (1, sizes.expression),
+                "first_layer": (counts.head_movers, sizes.hidden),
+                "gates": (counts.head_movers, 2),
+            },
+            {"deltas": (counts.head_movers, 11)},
+        ),
+        "torso": (
+            {"head_pose": (1, 6), "torso_first_layer": (counts.torso_movers, sizes.torso_hidden)},
+            {"torso_rigid": (1, 3), "torso_deltas": (counts.torso_movers, 3)},
+        ),
+    }
+    for name, (inputs, outputs) in expected.items():
+        ends = check_graph(bundle.graphs[name], f"{where}/{name}.onnx")
+        if ends.inputs != inputs or ends.outputs != outputs:
+            raise InputError(
+                f"{where}/{name}.onnx: expected {inputs} -> {outputs}, got {ends.inputs} -> {ends.outputs}. "
+                "Export the avatar again."
+            )
 
 
 def _shift_torso(gaussians: Gaussians, part_ids: np.ndarray, offset_m: np.ndarray) -> Gaussians:
@@ -244,33 +329,3 @@ def _shift_torso(gaussians: Gaussians, part_ids: np.ndarray, offset_m: np.ndarra
     means = gaussians.means.astype(np.float64)
     means[part_ids == PART_TORSO] += offset_m
     return dataclasses.replace(gaussians, means=means.astype(np.float32))
-
-
-def _safetensors(arrays: dict[str, np.ndarray]) -> bytes:
-    return save_safetensors({name: np.ascontiguousarray(a) for name, a in arrays.items()})
-
-
-def _arrays(data: bytes, where: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    try:
-        arrays = load_safetensors(data)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{where}: expected safetensors, could not read it ({error}).") from error
-    if set(arrays) != set(names):
-        raise InputError(f"{where}: expected the arrays {sorted(names)}, got {sorted(arrays)}. Export again.")
-    return arrays
-
-
-def _png(rgb: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _picture(data: bytes, where: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
-            if max(picture.size) > MAX_PICTURE_PX:
-                raise InputError(f"{where}: expected at most {MAX_PICTURE_PX} px a side, got {picture.size}.")
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where}: expected a PNG picture, could not read it ({error}).") from error

@@ -42,7 +42,7 @@ def check_graph(data: bytes, where: str) -> GraphEnds:
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if set(opsets) != {""} or not 1 <= opsets[""] <= MAX_OPSET:
         raise InputError(f"{where}: expected ONNX's own operators of opset {MAX_OPSET} or lower, got {opsets}.")
-    used = {node.op_type for node in model.graph.node}
+    used = {str(node.op_type) for node in model.graph.node}  # bytes where a damaged file's name is no UTF-8
     if model.functions or not used <= ALLOWED_OPERATORS:
         foreign = sorted(used - ALLOWED_OPERATORS) or ["functions"]
         raise InputError(f"{where}: expected plain operators only, got {', '.join(foreign)}.")

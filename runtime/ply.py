@@ -11,6 +11,7 @@ from gstalker.kernels.gaussians import Gaussians
 from gstalker.runtime.errors import InputError
 
 MAX_HEADER_BYTES = 1 << 16
+MAX_LOG_SCALE = 30.0  # e^30 m is no splat; beyond 88 the scale would be infinite
 MAX_LOGIT = 20.0  # stands for the opacities 0 and 1, whose logits are infinite; off by 2e-9
 
 
@@ -76,12 +77,16 @@ def gaussians_from_ply(data: bytes, where: str, max_count: int) -> Gaussians:
     quats = table[:, rest + 4 : rest + 8]
     if not (np.linalg.norm(quats, axis=1) > 1e-6).all():
         raise InputError(f"{where}: expected rotations of non-zero length, got one of length 0.")
+    log_scales = table[:, rest + 1 : rest + 4].astype(np.float64)
+    if np.abs(log_scales).max() > MAX_LOG_SCALE:
+        raise InputError(f"{where}: expected log-scales within +/-{MAX_LOG_SCALE}, got {np.abs(log_scales).max():.3g}.")
     higher = table[:, 9:rest].reshape(count, 3, bands - 1).transpose(0, 2, 1)
-    logits = table[:, rest].astype(np.float64)
+    with np.errstate(over="ignore"):  # far below zero the opacity is 0, as it should be
+        opacities = 1 / (1 + np.exp(-table[:, rest].astype(np.float64)))
     return Gaussians(
         means=table[:, :3].copy(),
         quats_wxyz=quats.copy(),
-        scales=np.exp(table[:, rest + 1 : rest + 4].astype(np.float64)).astype(np.float32),
-        opacities=(1 / (1 + np.exp(-logits))).astype(np.float32),
+        scales=np.exp(log_scales).astype(np.float32),
+        opacities=opacities.astype(np.float32),
         sh_coeffs=np.concatenate([table[:, None, 6:9], higher], axis=1),
     )

@@ -247,6 +247,23 @@ def test_every_flipped_byte_of_a_zip_is_refused_or_harmless(tmp_path: Path):
                 raise
 
 
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_a_damaged_file_with_a_fitting_hash_is_refused_or_harmless(tmp_path: Path, name: str):
+    """A hostile exporter can hash anything: the readers behind the hash fail with our error alone, too."""
+    write_made_bundle(tmp_path / "a", head_movers=5, torso_movers=3, static=2, golden_rows=1)
+    data = (tmp_path / "a" / name).read_bytes()
+    rng = np.random.default_rng(1)
+    for at in [*rng.integers(0, min(len(data), 300), 15), *rng.integers(0, len(data), 5)]:
+        changed = bytearray(data)
+        changed[at] ^= int(rng.integers(1, 256))
+        replace_file(tmp_path / "a", name, bytes(changed))
+        try:
+            AvatarBundle.open(tmp_path / "a")
+        except InputError as error:
+            if name not in str(error) and str(tmp_path) not in str(error):
+                raise
+
+
 def set_at(fields: dict, path: str, value) -> None:
     *parents, last = path.split(".")
     for name in parents:
@@ -386,7 +403,7 @@ def test_part_ids_of_another_cloud_are_refused(copied: Path, tmp_path: Path):
 
 
 def test_a_huge_picture_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gstalker.runtime.bundle.MAX_PICTURE_PX", 32)
+    monkeypatch.setattr("gstalker.runtime.bundle_encoding.MAX_PICTURE_PX", 32)
     with pytest.raises(InputError, match="expected at most 32 px a side"):
         AvatarBundle.open(copied)
 

@@ -85,6 +85,7 @@ def with_value(column: int, value: float) -> bytes:
         (edited(b"vertex 20", b"vertex 101"), "expected 1 to 100 Gaussians, got 101"),
         (edited(b"vertex 20", b"vertex 21"), "expected 1428 bytes after the header for 21 Gaussians, got 1360"),
         (ply_bytes(cloud())[:-1], "expected 1360 bytes after the header for 20 Gaussians, got 1359"),
+        (with_value(10, 31.0), "expected log-scales within"),
         (with_value(1, np.nan), "got NaN or infinity in Gaussian 3"),
     ],
 )
