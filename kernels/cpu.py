@@ -99,6 +99,10 @@ def draw(
             raise ValueError(f"{name}: expected shape {shape} for {count} Gaussians, got {array.shape}.")
     plate = background_plate(background, width_px, height_px)
     viewmat, K = _contiguous(viewmat, np.float64), _contiguous(K, np.float64)
+    if viewmat.shape != (4, 4) or not np.isfinite(viewmat).all():
+        raise ValueError(f"viewmat: expected (4, 4) finite values, got {viewmat.tolist()}.")
+    if K.shape != (3, 3) or not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0):
+        raise ValueError(f"K: expected (3, 3) finite values with positive focal lengths, got {K.tolist()}.")
     splats, depths_m, tiles, bad = project(
         means, quats_wxyz, scales, opacities, colors, viewmat, K, width_px, height_px
     )

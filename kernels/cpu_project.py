@@ -17,6 +17,10 @@ from gstalker.kernels.reference import ALPHA_CUT, DILATION_PX2, NEAR_M
 TILE_ROWS = 16
 TILE_COLS = 128
 
+# Splats centred farther away than this are not drawn, and wider ones are as good as flat. A trained avatar never
+# comes near; finite rubbish must do no harm.
+_FARTHEST_PX = 1e7
+
 # Columns of the (N, SPLAT_FIELDS) table of projected splats.
 MEAN_X, MEAN_Y, INV_VAR_X, SHEAR, INV_VAR_Y, OPACITY, RED, GREEN, BLUE, Q_MAX = range(10)
 SPLAT_FIELDS = 10
@@ -58,9 +62,12 @@ def _clamp_slopes(K, width_px, height_px):
 
 @njit(inline="always")
 def _finite(means, quats, scales, opacities, colors, i):
-    total = means[i, 0] + means[i, 1] + means[i, 2] + scales[i, 0] + scales[i, 1] + scales[i, 2]
-    total += opacities[i] + colors[i, 0] + colors[i, 1] + colors[i, 2]
-    length2 = quats[i, 0] ** 2 + quats[i, 1] ** 2 + quats[i, 2] ** 2 + quats[i, 3] ** 2
+    total = np.float64(opacities[i])  # in doubles the sum of finite singles is finite
+    for k in range(3):
+        total += np.float64(means[i, k]) + np.float64(scales[i, k]) + np.float64(colors[i, k])
+    length2 = 0.0
+    for k in range(4):
+        length2 += np.float64(quats[i, k]) ** 2
     return math.isfinite(total) and math.isfinite(length2) and length2 > 0
 
 
@@ -97,9 +104,7 @@ def project(means, quats, scales, opacities, colors, viewmat, K, width_px, heigh
             continue
         x = viewmat[0, 0] * mx + viewmat[0, 1] * my + viewmat[0, 2] * mz + viewmat[0, 3]
         y = viewmat[1, 0] * mx + viewmat[1, 1] * my + viewmat[1, 2] * mz + viewmat[1, 3]
-        a, b, c = _covariance_2d(quats, scales, i, x / z, y / z, z, viewmat, K, x_low, x_high, y_low, y_high)
-        a += DILATION_PX2
-        c += DILATION_PX2
+        a, b, c, v = _covariance_2d(quats, scales, i, x / z, y / z, z, viewmat, K, x_low, x_high, y_low, y_high)
         # A hair more than where alpha falls to 1/255: the pixels themselves decide.
         q_max = 2.0 * math.log(opacity / ALPHA_CUT) + 1e-3
         centre_x = K[0, 0] * x / z + K[0, 2]
@@ -112,15 +117,17 @@ def project(means, quats, scales, opacities, colors, viewmat, K, width_px, heigh
         y1 = min(centre_y + half_y, np.float64(height_px))
         if not (x0 < x1 and y0 < y1):
             continue
+        if abs(centre_x) > _FARTHEST_PX or abs(centre_y) > _FARTHEST_PX:
+            continue  # single precision has no pixels there
         tiles[i, 0] = int(x0) // TILE_COLS
         tiles[i, 1] = (math.ceil(x1) + TILE_COLS - 1) // TILE_COLS
         tiles[i, 2] = int(y0) // TILE_ROWS
         tiles[i, 3] = (math.ceil(y1) + TILE_ROWS - 1) // TILE_ROWS
         splats[i, MEAN_X] = centre_x
         splats[i, MEAN_Y] = centre_y
-        splats[i, INV_VAR_X] = 1.0 / (a - b * b / c)
+        splats[i, INV_VAR_X] = 1.0 / min(v, _FARTHEST_PX**2)
         splats[i, SHEAR] = -b / c
-        splats[i, INV_VAR_Y] = 1.0 / c
+        splats[i, INV_VAR_Y] = 1.0 / min(c, _FARTHEST_PX**2)
         splats[i, OPACITY] = opacity
         splats[i, RED] = colors[i, 0]
         splats[i, GREEN] = colors[i, 1]
@@ -152,8 +159,19 @@ def _unit_quat(quats, i):
 
 
 @njit(inline="always")
+def _dilated(m00, m01, m02, m10, m11, m12):
+    """a, b, c and v = a - b^2 / c of M M^T + 0.3 I; v by Lagrange's identity, so that nothing cancels."""
+    a = m00 * m00 + m01 * m01 + m02 * m02
+    b = m00 * m10 + m01 * m11 + m02 * m12
+    c = m10 * m10 + m11 * m11 + m12 * m12
+    cross = (m01 * m12 - m02 * m11) ** 2 + (m02 * m10 - m00 * m12) ** 2 + (m00 * m11 - m01 * m10) ** 2
+    determinant = cross + DILATION_PX2 * (a + c + DILATION_PX2)
+    return a + DILATION_PX2, b, c + DILATION_PX2, determinant / (c + DILATION_PX2)
+
+
+@njit(inline="always")
 def _covariance_2d(quats, scales, i, slope_x, slope_y, z, viewmat, K, x_low, x_high, y_low, y_high):
-    """a, b, c of the 2D covariance in px^2, not yet dilated: M M^T with M = J W R S (EWA splatting)."""
+    """a, b, c of the dilated 2D covariance in px^2, M M^T + 0.3 I with M = J W R S (EWA splatting); then v."""
     slope_x = min(max(slope_x, x_low), x_high)
     slope_y = min(max(slope_y, y_low), y_high)
     j00, j01, j02, j10, j11, j12 = _jacobian_in_world(slope_x, slope_y, z, viewmat, K)
@@ -166,11 +184,7 @@ def _covariance_2d(quats, scales, i, slope_x, slope_y, z, viewmat, K, x_low, x_h
     m10 = (j10 * r00 + j11 * r10 + j12 * r20) * s0
     m11 = (j10 * r01 + j11 * r11 + j12 * r21) * s1
     m12 = (j10 * r02 + j11 * r12 + j12 * r22) * s2
-    return (
-        m00 * m00 + m01 * m01 + m02 * m02,
-        m00 * m10 + m01 * m11 + m02 * m12,
-        m10 * m10 + m11 * m11 + m12 * m12,
-    )
+    return _dilated(m00, m01, m02, m10, m11, m12)
 
 
 @njit(parallel=True, cache=True)
@@ -229,14 +243,12 @@ def project_backward(means, quats, scales, viewmat, K, width_px, height_px, tile
         n10 = j10 * r00 + j11 * r10 + j12 * r20
         n11 = j10 * r01 + j11 * r11 + j12 * r21
         n12 = j10 * r02 + j11 * r12 + j12 * r22
-        a = n00 * n00 * s0 * s0 + n01 * n01 * s1 * s1 + n02 * n02 * s2 * s2 + DILATION_PX2
-        b = n00 * n10 * s0 * s0 + n01 * n11 * s1 * s1 + n02 * n12 * s2 * s2
-        c = n10 * n10 * s0 * s0 + n11 * n11 * s1 * s1 + n12 * n12 * s2 * s2 + DILATION_PX2
+        _, b, c, v = _dilated(n00 * s0, n01 * s1, n02 * s2, n10 * s0, n11 * s1, n12 * s2)
 
         # Through v = a - b^2/c, s = -b/c, 1/v and 1/c to the covariance.
         shear = -b / c
         inv_c = 1.0 / c
-        inv_v = 1.0 / (a - b * b * inv_c)
+        inv_v = 1.0 / v
         g_v = -inv_v * inv_v * g_ivx
         g_a = g_v
         g_b2 = 2.0 * shear * g_v - inv_c * g_shear

@@ -188,6 +188,29 @@ def test_huge_finite_values_do_no_harm():
     assert np.isfinite(cpu.render(concatenate(clouds), plain_camera(), BLACK).rgb).all()
 
 
+def test_random_finite_rubbish_does_no_harm():
+    """Every magnitude single precision has, in every field: nothing crashes and the picture stays finite."""
+    rng = np.random.default_rng(0)
+    camera = tilted_camera(64, 48)
+    for _ in range(30):
+        cloud = random_cloud(400, camera, seed=0)
+        wild = {
+            field: getattr(cloud, field) * 10.0 ** rng.uniform(-36, 36, getattr(cloud, field).shape)
+            for field in ("means", "quats_wxyz", "scales")
+        }
+        wild = {name: np.clip(v, -1e38, 1e38).astype(np.float32) for name, v in wild.items()}
+        drawing = draw(dataclasses.replace(cloud, **wild), camera.viewmat, camera.K, 64, 48)
+        assert np.isfinite(drawing.rgb).all()
+        cpu.draw_backward(drawing, drawing.rgb, drawing.transmittance)
+
+
+def test_a_camera_that_is_no_camera_is_refused():
+    with pytest.raises(ValueError, match=r"viewmat: expected \(4, 4\) finite values"):
+        draw(one_splat(), np.full((4, 4), np.nan), np.eye(3), 8, 8)
+    with pytest.raises(ValueError, match=r"K: expected \(3, 3\) finite values with positive focal lengths"):
+        draw(one_splat(), np.eye(4), np.diag([0.0, 1, 1]), 8, 8)
+
+
 def test_warming_up_leaves_nothing_to_compile():
     cpu.warm_up()
     compiled = len(cpu.blend.signatures), len(cpu.blend_backward.signatures), len(cpu.project.signatures)
