@@ -27,11 +27,14 @@ class Train:
     """Seed of everything random."""
     steps: int | None = None
     """Steps of both stages together instead of the preset's; the stages keep their proportion."""
+    lpips_weights: Path | None = None
+    """AlexNet LPIPS weights, lpips_alex.npz, for presets with a perceptual loss; otherwise from $GSTALKER_MODELS."""
     resume: bool = False
     """Go on with the run in --out from its newest checkpoint, with the settings it was started with."""
 
     def run(self) -> None:
         from gstalker.cli.progress import RichProgress
+        from gstalker.runtime.evaluate.find_models import find_lpips_weights
         from gstalker.runtime.train.config import PRESETS
         from gstalker.runtime.train.loop import train
 
@@ -40,5 +43,9 @@ class Train:
         if self.steps is not None:
             config = config.with_steps(self.steps)
         with RichProgress() as progress:
-            train(self.dataset, self.out, config, progress, resume=self.resume)
+            train(
+                *(self.dataset, self.out, config, progress),
+                resume=self.resume,
+                lpips_weights=find_lpips_weights(self.lpips_weights),
+            )
         print(f"run written to {self.out}")

@@ -17,13 +17,14 @@ from gstalker.kernels.camera import intrinsics
 from gstalker.kernels.differentiable import rasterize
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.evaluate.lpips import Lpips
 from gstalker.runtime.model import trained_run
 from gstalker.runtime.model.avatar import STILL, Anchors, AvatarModel, Motion
 from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.train import checkpoint, density, frames, setup
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.keep_samples import driving_samples
-from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights
+from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights, random_patch
 from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
 from gstalker.runtime.train.preview import write_preview
 from gstalker.runtime.train.sampler import FrameSampler
@@ -54,7 +55,7 @@ class Trainer:
 
     def __init__(
         self, config: TrainConfig, dataset: Dataset, run: Path, model: AvatarModel, tracks: frames.FrameTracks,
-        pictures: frames.PictureStore,
+        pictures: frames.PictureStore, perceptual: Lpips | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.run = run
@@ -75,6 +76,8 @@ class Trainer:
         self.bad_steps = 0
         self.last_bad: str | None = None  # parameter whose gradient was not finite in the last step
         self.anchors = model.anchors()
+        self.perceptual = perceptual
+        self.perceptual_from = config.steps - round(config.losses.lpips_share * config.stage2_steps)
         self._viewmat = torch.eye(4)
 
     def motion_of(self, frame: int) -> Motion:
@@ -114,7 +117,12 @@ class Trainer:
             moved_m = motion.head.detach()[:, :3].norm(dim=1)
             self.stats.motion[self.model.canonical.head_movers] += moved_m
         self.stats.frames += 1
-        return frame_loss(rgb, alpha, real, matte, weights, outputs, self.config.losses)
+        loss = frame_loss(rgb, alpha, real, matte, weights, outputs, self.config.losses)
+        if self.perceptual is not None and self.step >= self.perceptual_from:
+            rows, columns = random_patch(matte, self.config.losses.lpips_patch_px, self.generator)
+            distance = self.perceptual(rgb[rows, columns], real[rows, columns])
+            loss = dataclasses.replace(loss, total=loss.total + self.config.losses.lpips * distance.mean())
+        return loss
 
     def train_step(self) -> FrameLoss:
         """One update.
@@ -186,7 +194,15 @@ def growth_steps(config: TrainConfig) -> frozenset[int]:
     return frozenset((shares * config.steps).astype(int).tolist())
 
 
-def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progress, *, resume: bool) -> Path:
+def train(
+    dataset_folder: Path,
+    run: Path,
+    config: TrainConfig,
+    progress: Progress,
+    *,
+    resume: bool,
+    lpips_weights: Path | None = None,
+) -> Path:
     """Train an avatar.
 
     Args:
@@ -195,6 +211,7 @@ def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progre
         config: settings; when resuming, the run's own are used.
         progress: where to report.
         resume: go on from the newest checkpoint in `run`.
+        lpips_weights: lpips_alex.npz; without it the perceptual loss is left out, which is said.
 
     Returns:
         the run's folder.
@@ -227,6 +244,11 @@ def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progre
             torso_origin_avatar_m=tuple(float(v) for v in space.torso_origin_avatar_m),
         )
         checkpoint.write_run_config(run, config, facts)
+    perceptual = None
+    if config.losses.lpips > 0 and lpips_weights is None:
+        progress.say("no LPIPS weights: trained without the perceptual loss")
+    elif config.losses.lpips > 0 and lpips_weights is not None:
+        perceptual = Lpips(lpips_weights)
     pictures = frames.PictureStore(dataset, names)
     tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio)
     if restored is None:
@@ -238,13 +260,13 @@ def train(dataset_folder: Path, run: Path, config: TrainConfig, progress: Progre
             f"audio encoder: lips of unseen clips off by {report.lip_error_px:.2f} px "
             f"(mean shape {report.mean_shape_error_px:.2f} px); {len(model.canonical)} Gaussians to start with"
         )
-        trainer = Trainer(config, dataset, run, model, tracks, pictures)
+        trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
         driving_samples(dataset, names, tracks, pictures, space).save(run)
         (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
     else:
         model = trained_run.rebuild_model(config.avatar, restored[1])
         pictures.wait()
-        trainer = Trainer(config, dataset, run, model, tracks, pictures)
+        trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
         trainer.restore(*restored)
         progress.say(f"resumed at step {trainer.step} of {config.steps}")
     run_loop(trainer, dataset, progress)

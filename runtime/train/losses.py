@@ -69,3 +69,15 @@ def frame_loss(
         delta = delta_outputs.square().mean()
         total = total + config.delta * delta
     return FrameLoss(total, float(l1.detach()), float(dssim.detach()), float(outline.detach()), float(delta.detach()))
+
+
+def random_patch(matte: Tensor, size_px: int, generator: torch.Generator) -> tuple[slice, slice]:
+    """Rows and columns of a square patch about a random pixel of the person, inside the picture."""
+    height, width = matte.shape
+    person = torch.nonzero(matte > 0.5)
+    pick = int(torch.randint(max(len(person), 1), (1,), generator=generator))
+    row, column = person[pick].tolist() if len(person) else (height // 2, width // 2)
+    side = min(size_px, height, width)
+    top = min(max(row - side // 2, 0), height - side)
+    left = min(max(column - side // 2, 0), width - side)
+    return slice(top, top + side), slice(left, left + side)

@@ -188,3 +188,24 @@ def test_an_existing_run_is_not_overwritten(run: Path, dataset: Path):
 def test_nothing_to_resume_is_said(dataset: Path, tmp_path: Path):
     with pytest.raises(InputError, match="expected a training run"):
         loop.train(dataset, tmp_path / "none", tiny(4), Quiet(), resume=True)
+
+
+def test_the_perceptual_loss_trains_and_its_absence_is_said(dataset: Path, tmp_path: Path):
+    perceptual = dataclasses.replace(PRESETS["preview"].losses, lpips=0.5, lpips_share=0.5, lpips_patch_px=48)
+    config = tiny(20, losses=perceptual)
+    said = Quiet()
+    without = loop.train(dataset, tmp_path / "without", config, said, resume=False)
+    assert "no LPIPS weights: trained without the perceptual loss" in said.lines
+    # Any weights of the right shapes do: the test asks whether the loss reaches the Gaussians.
+    rng = np.random.default_rng(0)
+    shapes = [(64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3)]
+    arrays = {}
+    for i, (to, of, taps) in enumerate(shapes):
+        arrays[f"conv{i}.weight"] = rng.normal(size=(to, of, taps, taps)).astype(np.float32) * (of * taps**2) ** -0.5
+        arrays[f"conv{i}.bias"] = np.zeros(to, np.float32)
+        arrays[f"head{i}.weight"] = np.ones((1, to, 1, 1), np.float32) / to
+    np.savez(tmp_path / "lpips.npz", **arrays)
+    weights = tmp_path / "lpips.npz"
+    with_loss = loop.train(dataset, tmp_path / "with", config, Quiet(), resume=False, lpips_weights=weights)
+    first, second = (trained_run.load_run(r).model.canonical.means for r in (without, with_loss))
+    assert not torch.equal(first, second)
