@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gstalker.bridge import schema
 from gstalker.bridge.client import AvatarClient, Received
-from gstalker.bridge.errors import ServerLost, WireError
+from gstalker.bridge.errors import ServerLost
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, StreamEnd
 from gstalker.bridge.served_avatar import ServedAvatar
 from gstalker.runtime import session
@@ -77,10 +77,20 @@ def record(
         recorder = _Recorder(client.avatar, out, options)
         end = recorder.run(client, progress)
         avatar = client.avatar
-    for message in recorder.to_draw:
-        frame = avatar.frame(message)
-        write_capture(out / session.PICTURES, frame.index, avatar.camera, avatar.render(frame).rgb, DRAWN_BY)
-    return Recorded(end, recorder.frames, recorder.sound_s, len(recorder.to_draw))
+    drawn = _draw(avatar, out, min(options.pictures, recorder.frames))
+    return Recorded(end, recorder.frames, recorder.sound_s, drawn)
+
+
+def _draw(avatar: ServedAvatar, folder: Path, count: int) -> int:
+    """Draw frames spread evenly over what was recorded, from the bytes that were kept; how many."""
+    if count == 0:
+        return 0
+    reader = session.SessionReader(folder)
+    entries = reader.frames("q16")
+    for number in range(count):
+        frame = reader.read_frame(entries[int((number + 0.5) * len(entries) / count)])
+        write_capture(folder / session.PICTURES, frame.index, avatar.camera, avatar.render(frame).rgb, DRAWN_BY)
+    return count
 
 
 def session_info(avatar: ServedAvatar) -> SessionInfo:
@@ -111,7 +121,6 @@ class _Recorder:
 
     def __init__(self, avatar: ServedAvatar, out: Path, options: RecordOptions) -> None:
         self.avatar, self.out, self.options = avatar, out, options
-        self.to_draw: list[FrameQ16] = []
         self.frames = 0
         self.sound_s = 0.0
         self._writer: SessionWriter | None = None
@@ -123,7 +132,8 @@ class _Recorder:
         """Record until the time is up, the stream ends or the server is lost.
 
         Raises:
-            ServerLost: before the first frame. WireError, OSError: after closing what was recorded so far.
+            ServerLost: before the first frame.
+            WireError, ValueError, OSError: after closing what was recorded so far.
         """
         reason, complete = "the recording failed", False
         try:
@@ -138,7 +148,7 @@ class _Recorder:
             reason = str(lost)
         except KeyboardInterrupt:
             reason = "interrupted"
-        except (WireError, OSError) as error:
+        except (ValueError, OSError) as error:
             reason = f"the recording failed: {error}"
             raise
         finally:
@@ -208,12 +218,3 @@ class _Recorder:
             return
         self._writer.add_frame(entry, message.movers.tobytes())
         self.frames += 1
-        if self._is_to_be_drawn(message):
-            self.to_draw.append(message)
-
-    def _is_to_be_drawn(self, message: FrameQ16) -> bool:
-        """Whether the next of the pictures, spread evenly over the time asked for, is due."""
-        if len(self.to_draw) >= self.options.pictures:
-            return False
-        due_s = (len(self.to_draw) + 0.5) / self.options.pictures * self.options.seconds
-        return message.time_s - self._start_s >= due_s - 0.5 / self.avatar.fps

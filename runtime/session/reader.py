@@ -92,12 +92,19 @@ class SessionReader:
         )
 
     def samples(self) -> np.ndarray:
-        """(S,) int16 sound as sent, sample 0 at the presentation time of the first piece; empty without sound."""
+        """(S,) int16 sound as sent, sample 0 at the presentation time of the first piece; empty without sound.
+
+        Raises:
+            InputError: the sound cannot be read.
+        """
         path = self.folder / "audio.wav"
-        if not self.audio or not path.is_file():
+        if not self.audio:
             return np.zeros(0, np.int16)
-        with wave.open(str(path), "rb") as file:
-            return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        try:
+            with wave.open(str(path), "rb") as file:
+                return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        except (OSError, EOFError, wave.Error) as error:
+            raise InputError(f"{path}: expected the sound of a session, could not read it ({error}).") from error
 
     def _whole_frames(self, payload: str, entries: list[FrameEntry]) -> list[FrameEntry]:
         """The entries whose bytes are all there, checked to be in order."""

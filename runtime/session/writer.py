@@ -59,6 +59,7 @@ class SessionWriter:
         self._data = {p: (self.folder / f"frames_{p}.bin").open("wb") for p in PAYLOADS}
         self._frames = (self.folder / "frames.jsonl").open("w", encoding="utf-8")
         self._sounds = (self.folder / "audio.jsonl").open("w", encoding="utf-8")
+        self._sound_file = (self.folder / "audio.wav").open("wb")
         self._wave: wave.Wave_write | None = None
         self._audio_start_s = 0.0
         self._samples = 0
@@ -101,7 +102,7 @@ class SessionWriter:
             ValueError: it overlaps what came before, or leaves a hole of more than ten minutes.
         """
         if self._wave is None:
-            self._wave = wave.open(str(self.folder / "audio.wav"), "wb")  # noqa: SIM115  # closed in close()
+            self._wave = wave.open(self._sound_file, "wb")
             self._wave.setnchannels(1)
             self._wave.setsampwidth(2)
             self._wave.setframerate(self.info.audio_rate_hz)
@@ -114,16 +115,17 @@ class SessionWriter:
             )
         zeros = np.zeros(first - self._samples, "<i2")
         self._wave.writeframes(zeros.tobytes() + np.ascontiguousarray(pcm, "<i2").tobytes())
+        self._sound_file.flush()
         self._samples = first + len(pcm)
         _append_line(self._sounds, dataclasses.replace(entry, first_sample=first, sample_count=len(pcm)))
         self._sequences.append(entry.sequence)
 
     def close(self, reason: str, *, complete: bool) -> SessionEnd:
         """Close the files and say how the recording ended."""
-        for file in (*self._data.values(), self._frames, self._sounds):
-            file.close()
         if self._wave is not None:
             self._wave.close()
+        for file in (*self._data.values(), self._frames, self._sounds, self._sound_file):
+            file.close()
         missing = holes(self._indices["q16"]), holes(self._sequences)
         end = SessionEnd(reason, complete, *missing)
         _write_json(self.folder / "end.json", end)

@@ -1,0 +1,217 @@
+"""serve and record as a person runs them: real processes, real signals, exit codes and last words."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gstalker.runtime.session import SessionReader
+from gstalker.runtime.session.captures import read_captures
+
+pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
+
+GSTALKER = [sys.executable, "-m", "gstalker.cli.main"]
+# Processes are started on machines that are busy with other tests: the lead covers for it.
+LEAD = ("--lead", "1.0")
+
+
+class Server:
+    """`gstalker serve` in a process, ready."""
+
+    def __init__(self, *words: object) -> None:
+        self.process = subprocess.Popen(
+            [*GSTALKER, "serve", *map(str, words), *LEAD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline()
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error after a signal."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+def record(address: str, out: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [*GSTALKER, "record", address, "--out", str(out), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+
+def test_a_speech_is_recorded_from_its_first_to_its_last_sample(
+    bundle_path: Path, speech_path: Path, free_port: int, tmp_path: Path
+):
+    address, out = f"tcp://127.0.0.1:{free_port}", tmp_path / "session"
+    with Server(bundle_path, "--audio", speech_path, "--address", address, "--exit-when-done") as server:
+        assert server.first_line == f"serving made at {address}\n"
+        recorded = record(address, out, "--seconds", 20, "--pictures", 2)
+        server_out, server_err = server.process.communicate(timeout=60)
+    assert recorded.returncode == 0, recorded.stderr
+    assert server.process.returncode == 0, server_err
+    assert "frames sent, 0 late" in server_out
+    assert "greeted by gstalker record" in server_err
+    assert "Synthetic" in server_err
+    session = SessionReader(out)
+    assert session.end is not None
+    assert (session.end.reason, session.end.complete) == ("the stream ended", True)
+    samples = session.samples()
+    assert len(samples) == 16_000  # one second of 44.1 kHz stereo
+    assert np.abs(samples).max() > 3000
+    assert [e.index for e in session.frames("q16")][:25] == list(range(25))
+    assert [e.index for e in session.frames("f32")] == [e.index for e in session.frames("q16")]
+    assert "2 pictures" in recorded.stdout
+    drawn = [c.frame_index for c in read_captures(out / "pictures")]
+    assert len(drawn) == 2
+    assert drawn[0] < len(session.frames("q16")) / 2 < drawn[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks a process to end")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_server_cleanly_and_it_says_how_it_kept_time(
+    number: int, bundle_path: Path, free_port: int, tmp_path: Path
+):
+    with Server(bundle_path, "--address", f"tcp://127.0.0.1:{free_port}") as server:
+        code, out, err = server.end(number)
+    assert code == 0, err
+    assert "made: 0 frames sent, 0 late, 0 dropped" in out
+    assert "Traceback" not in err
+
+
+def test_a_server_killed_in_the_middle_leaves_a_session_that_says_so_and_can_be_read(
+    bundle_path: Path, speech_path: Path, free_port: int, tmp_path: Path
+):
+    address, out = f"tcp://127.0.0.1:{free_port}", tmp_path / "session"
+    with Server(bundle_path, "--audio", speech_path, "--address", address) as server:
+        recorder = subprocess.Popen(
+            [*GSTALKER, "record", address, "--out", str(out), "--seconds", "60"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            lines, give_up = out / "frames.jsonl", time.monotonic() + 120
+            while not (lines.is_file() and lines.read_bytes().count(b"\n") > 40):
+                assert time.monotonic() < give_up, "nothing was recorded"
+                assert recorder.poll() is None, recorder.communicate()[1]
+                time.sleep(0.05)
+            server.process.kill()
+            printed, complaint = recorder.communicate(timeout=60)
+        finally:
+            if recorder.poll() is None:
+                recorder.kill()
+                recorder.communicate()
+    assert recorder.returncode == 1
+    assert "incomplete" in complaint
+    assert "got nothing for 2 s: the server was stopped or is stuck" in complaint
+    assert "What came until then can be read" in complaint
+    assert "session:" in printed
+    session = SessionReader(out)
+    assert session.end is not None
+    assert not session.end.complete
+    assert len(session.frames("q16")) > 15
+    session.read_frame(session.frames("q16")[-1])
+
+
+def test_a_recorder_killed_in_the_middle_leaves_a_session_that_can_be_read(
+    bundle_path: Path, free_port: int, tmp_path: Path
+):
+    address, out = f"tcp://127.0.0.1:{free_port}", tmp_path / "session"
+    with Server(bundle_path, "--address", address):
+        recorder = subprocess.Popen([*GSTALKER, "record", address, "--out", str(out), "--seconds", "60"])
+        lines, give_up = out / "frames.jsonl", time.monotonic() + 120
+        while not (lines.is_file() and lines.read_bytes().count(b"\n") > 40):
+            assert time.monotonic() < give_up, "nothing was recorded"
+            time.sleep(0.05)
+        recorder.kill()
+        recorder.wait()
+    session = SessionReader(out)
+    assert session.end is None
+    for payload in ("q16", "f32"):
+        entries = session.frames(payload)
+        assert len(entries) > 15
+        session.read_frame(entries[-1])
+
+
+def test_where_nobody_serves_record_says_so_and_writes_nothing(free_port: int, tmp_path: Path):
+    recorded = record(f"tcp://127.0.0.1:{free_port}", tmp_path / "session", "--timeout", 0.5)
+    assert recorded.returncode == 2
+    assert "expected an avatar server to answer hello, none did within 0.5 s" in recorded.stderr
+    assert "Traceback" not in recorded.stderr
+    assert not (tmp_path / "session").exists()
+
+
+def serve_fails(*words: object) -> str:
+    done = subprocess.run([*GSTALKER, "serve", *map(str, words)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stderr.split())
+
+
+def test_an_empty_wav_is_refused(bundle_path: Path, silent_wav: Path, free_port: int):
+    text = serve_fails(bundle_path, "--audio", silent_wav, "--address", f"tcp://127.0.0.1:{free_port}")
+    assert "empty.wav: expected" in text
+
+
+def test_a_bundle_with_a_changed_byte_is_not_served(bundle_path: Path, free_port: int, tmp_path: Path):
+    import shutil
+
+    copy = tmp_path / "made.gsavatar"
+    shutil.copytree(bundle_path, copy)
+    graph = copy / "deform.onnx"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    assert "deform.onnx" in serve_fails(copy, "--address", f"tcp://127.0.0.1:{free_port}")
+
+
+def test_an_address_that_others_could_reach_is_refused(bundle_path: Path):
+    assert "encryption keys" in serve_fails(bundle_path, "--address", "tcp://0.0.0.0:5555")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--exit-when-done",), "--exit-when-done: expected --audio and no --loop"),
+        (("--lead", "0"), "--lead: expected 0.02 to 2 seconds, got 0"),
+        (("--threads", "0"), "--threads: expected 1 or more, got 0"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(words: tuple[str, ...], text: str, bundle_path: Path):
+    assert text in serve_fails(bundle_path, *words)
+
+
+def test_a_server_of_nothing_is_refused():
+    done = subprocess.run([*GSTALKER, "serve"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "expected at least one avatar" in done.stderr
+
+
+def test_the_report_of_a_session_is_json_that_others_can_read(
+    bundle_path: Path, speech_path: Path, free_port: int, tmp_path: Path
+):
+    address = f"tcp://127.0.0.1:{free_port}"
+    with Server(bundle_path, "--audio", speech_path, "--address", address):
+        assert record(address, tmp_path / "session", "--seconds", 1).returncode == 0
+    command = [*GSTALKER, "validate", str(tmp_path / "session"), "--out", str(tmp_path / "report")]
+    done = subprocess.run([*command, "--reference-frames", "2"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "holds  The frames as sent" in done.stdout
+    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["passed"]
+    strict = subprocess.run([*command, "--client-db", "500"], capture_output=True, text=True, timeout=240)
+    assert strict.returncode == 1
+    assert "fails  The Python client's picture" in strict.stdout
