@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from helpers.without_extras import EXTRAS, run_without
 from made_bundle import made_bundle, write_made_bundle
 
 from gstalker.cli import main as cli
@@ -224,6 +225,23 @@ def test_the_command_renders_a_zipped_bundle(tmp_path: Path, speech: Path, capsy
     assert cli.main([*words, "--mark"]) == 0
     assert "(31 frames, 1.2 s, 64 px)" in capsys.readouterr().out
     assert len(pictures(tmp_path / "a.mp4")) == 31
+
+
+def test_rendering_needs_no_training_packages(tmp_path: Path):
+    write_made_bundle(tmp_path / "a.gsavatar")
+    write_wav(tmp_path / "a.wav", chirps(0.08))
+    words = [
+        "render",
+        str(tmp_path / "a.gsavatar"),
+        "--audio",
+        str(tmp_path / "a.wav"),
+        "--out",
+        str(tmp_path / "a.mp4"),
+    ]
+    script = f"from gstalker.cli.main import main; sys.exit(main({words!r}))"
+    done = run_without(tuple(p for p in EXTRAS if p != "onnxruntime"), script)
+    assert done.returncode == 0, done.stderr
+    assert len(pictures(tmp_path / "a.mp4")) == 2
 
 
 @pytest.mark.parametrize("count", [0, 100])
