@@ -68,7 +68,6 @@ EXTRA_OF_MODULE = {
     "gsplat": "gpu",
     "sounddevice": "audio",
     "espeakng_loader": "demo",
-    "psutil": "dev",
 }
 
 

@@ -23,7 +23,6 @@ BASE_PACKAGES = {  # distribution -> import name
     "numpy": "numpy",
     "onnx": "onnx",
     "pillow": "PIL",
-    "plyfile": "plyfile",
     "pyzmq": "zmq",
     "rich": "rich",
     "safetensors": "safetensors",

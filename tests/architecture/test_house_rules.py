@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 import warnings
@@ -10,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from helpers.source_tree import PACKAGES, REPO, Module, modules
+from helpers.source_tree import PACKAGES, REPO, Module, imports, modules
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,7 +34,6 @@ TEXT_SUFFIXES = {
     ".sh",
     "",
 }
-SKIPPED_FOLDERS = {"out", "build", "node_modules"}
 # Split, so that this file does not hold them.
 FORBIDDEN_TEXT = [
     ("/" + "work/", "a path of one machine"),
@@ -48,17 +48,12 @@ FORBIDDEN_TEXT = [
 
 
 def project_files() -> list[Path]:
-    return [
-        path
-        for path in sorted(REPO.rglob("*"))
-        if path.is_file()
-        and path.suffix in TEXT_SUFFIXES
-        and not any(
-            p in SKIPPED_FOLDERS or p.endswith(".egg-info") or (p.startswith(".") and p != ".ci")
-            for p in path.relative_to(REPO).parts[:-1]
-        )
-        and (not path.name.startswith(".") or path.name == ".gitignore")
-    ]
+    """Text files of the checkout, without what is built, installed or made."""
+    found = []
+    for folder, folders, files in os.walk(REPO):
+        folders[:] = [f for f in folders if f == ".ci" or not re.match(r"\.|(out|build|node_modules|__pycache__)$", f)]
+        found += [Path(folder) / f for f in files if Path(f).suffix in TEXT_SUFFIXES]
+    return sorted(path for path in found if not path.name.startswith(".") or path.name == ".gitignore")
 
 
 def test_no_file_has_grown_into_a_drawer():
@@ -165,6 +160,38 @@ def test_the_wheel_holds_every_package_and_every_data_file():
         and not any(fnmatch(path.name, pattern) for pattern in patterns)
     ]
     assert not left_out, f"data files that package-data does not match: {left_out}"
+
+
+# Import names that are not the name of their distribution.
+DISTRIBUTION_OF = {
+    "PIL": "pillow",
+    "cv2": "opencv-contrib-python",
+    "google": "onnx",  # its protobuf
+    "llvmlite": "numba",  # its own half
+    "zmq": "pyzmq",
+}
+# Optional, on no registry, and taken only where the machine has it.
+UNDECLARED = {"tinycudann"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib comes with Python 3.11")
+def test_every_package_imported_is_declared_and_every_one_declared_is_imported():
+    project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[<>=!~; \[]", r)[0].lower() for r in requirements}
+
+    base, extras = names(project["dependencies"]), project["optional-dependencies"]
+    own = {
+        found.target.partition(".")[0]
+        for module in modules().values()
+        for found in imports(module)
+        if found.target.partition(".")[0] not in (*sys.stdlib_module_names, "gstalker", *UNDECLARED)
+    }
+    imported = {DISTRIBUTION_OF.get(name, name.replace("_", "-")) for name in own}
+    declared = base | set().union(*(names(r) for extra, r in extras.items() if extra != "dev"))
+    assert imported - declared == set(), "imported, but not in pyproject.toml"
+    assert base - imported == set(), "every install brings it, and nothing imports it"
 
 
 def test_the_lock_file_pins_every_requirement():

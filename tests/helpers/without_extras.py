@@ -15,7 +15,7 @@ EXTRAS = (
     "onnxruntime",
     "sounddevice",
     "espeakng_loader",
-    "psutil",
+    "plyfile",
     "hypothesis",
     "pytest",
 )
