@@ -102,7 +102,7 @@ class SessionWriter:
             ValueError: it overlaps what came before, or leaves a hole of more than ten minutes.
         """
         if self._wave is None:
-            self._wave = wave.open(self._sound_file, "wb")
+            self._wave = wave.open(self._sound_file, "wb")  # noqa: SIM115  # closed in close()
             self._wave.setnchannels(1)
             self._wave.setsampwidth(2)
             self._wave.setframerate(self.info.audio_rate_hz)
@@ -126,6 +126,8 @@ class SessionWriter:
             self._wave.close()
         for file in (*self._data.values(), self._frames, self._sounds, self._sound_file):
             file.close()
+        if not self._sequences:
+            (self.folder / "audio.wav").unlink()  # nothing was heard: no file, rather than one that nobody can open
         missing = holes(self._indices["q16"]), holes(self._sequences)
         end = SessionEnd(reason, complete, *missing)
         _write_json(self.folder / "end.json", end)

@@ -105,6 +105,7 @@ def test_the_sound_is_a_wav_that_any_program_plays(tmp_path: Path):
 def test_a_session_without_sound_has_no_samples(tmp_path: Path):
     write_made_session(tmp_path / "s", sound=False)
     assert len(SessionReader(tmp_path / "s").samples()) == 0
+    assert not (tmp_path / "s" / "audio.wav").exists()
 
 
 def test_a_folder_with_other_files_is_not_written_to(tmp_path: Path):
