@@ -20,6 +20,7 @@ BORDER = 0.10  # of the picture's side: where backdrop is looked for first, at t
 PLATE_FRAMES = 15
 SEAM_PX_AT_256 = 2.5  # half width of the seam between certain person and certain backdrop
 BACKDROP_CHROMA = 0.10  # chroma distance from the plate, in units of the plate's own chroma, still backdrop
+LEAST_LOOP = 1e-4  # of the picture's area; smaller holes above the jaw are noise
 HAIR_REACH_PX_AT_256 = 12  # how far single tufts stand off the head
 HAIR_CHANGE = 30.0  # of 255, from the plate
 LEAST_CONTRAST = 20.0  # of 255: person and plate nearer in colour than this are not told apart in the seam
@@ -211,7 +212,15 @@ def _solid_person(distance: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     flooded = np.pad(person, 1)
     scratch = np.zeros((height + 4, width + 4), np.uint8)  # floodFill wants it two larger each way
     cv2.floodFill(flooded, scratch, (0, 0), 2)
-    return (flooded[1:-1, 1:-1] != 2).astype(np.uint8)
+    filled = (flooded[1:-1, 1:-1] != 2).astype(np.uint8)
+    # Backdrop seen through a loop of hair is no hole in the key; below the jaw it is more likely blue cloth.
+    count, labels = cv2.connectedComponents(((filled > 0) & (person == 0)).astype(np.uint8))
+    for hole in range(1, count):
+        inside = labels == hole
+        clear = np.abs(np.median(distance[inside])) < BACKDROP_CHROMA
+        if clear and inside.sum() > LEAST_LOOP * height * width and not (inside & below).any():
+            filled[inside] = 0
+    return filled
 
 
 def _tufts(image: np.ndarray, plate: np.ndarray, person: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:

@@ -144,7 +144,7 @@ class SkinTracker:
             counts.append(len(large))
             found.append(bool(large))
             if large:
-                best = max(large, key=lambda i: stats[i, cv2.CC_STAT_AREA])
+                best = min(large, key=lambda i: stats[i, cv2.CC_STAT_LEFT])  # of several always the same
                 half = (stats[best, cv2.CC_STAT_WIDTH] / 2, stats[best, cv2.CC_STAT_HEIGHT] / 2)
                 landmarks.append(face_points(tuple(middles[best] + 0.5), half))
             else:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from helpers.portrait_video import SKIN, face_points
+
+from gstalker.runtime.prepare.torso import TorsoTracker, torso_region
+
+SIZE_PX = 128
+LANDMARKS = face_points((64.0, 44.0), (22.0, 29.0))[:, :2]
+NECK_X = slice(56, 72)
+
+
+def still_life() -> tuple[np.ndarray, np.ndarray]:
+    """(S, S, 3) picture and (S, S) matte of a face over textured clothes with a bare neck."""
+    rng = np.random.default_rng(seed=11)
+    cloth = cv2.GaussianBlur(rng.uniform(0, 255, (SIZE_PX, SIZE_PX)).astype(np.float32), (0, 0), 2.0)
+    cloth = 90 + 3 * (cloth - cloth.mean())
+    picture = np.full((SIZE_PX, SIZE_PX, 3), (30, 110, 210), np.float32)
+    matte = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
+    cv2.ellipse(matte, (64, 128), (50, 42), 0, 0, 360, 255, -1)
+    body = matte > 0
+    picture[body] = np.stack([cloth, cloth, 0.9 * cloth], axis=-1)[body]
+    picture[70:100, NECK_X] = SKIN
+    matte[70:100, NECK_X] = 255
+    cv2.ellipse(matte, (64, 44), (22, 29), 0, 0, 360, 255, -1)
+    face = np.zeros_like(matte)
+    cv2.ellipse(face, (64, 44), (22, 29), 0, 0, 360, 255, -1)
+    picture[face > 0] = SKIN
+    return np.clip(picture, 0, 255).astype(np.uint8), matte
+
+
+def moved(picture: np.ndarray, matte: np.ndarray, motion: tuple[float, float, float], pivot: tuple[float, float]):
+    """The whole picture under the dataset's convention: p -> R (p - pivot) + pivot + (dx, dy)."""
+    dx, dy, angle = motion
+    cos, sin = np.cos(angle), np.sin(angle)
+    px, py = pivot[0] - 0.5, pivot[1] - 0.5  # warpAffine counts from the first pixel's centre
+    warp = np.array([[cos, -sin, px + dx - cos * px + sin * py], [sin, cos, py + dy - sin * px - cos * py]])
+    border = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REPLICATE}
+    return (
+        cv2.warpAffine(picture, warp, (SIZE_PX, SIZE_PX), **border),
+        cv2.warpAffine(matte, warp, (SIZE_PX, SIZE_PX), **border),
+    )
+
+
+@pytest.mark.parametrize(
+    "motion", [(0.0, 0.0, 0.0), (3.3, -2.1, 0.02), (-5.0, 4.0, -0.06), (8.0, 2.0, 0.08), (0.4, 0.3, 0.0)]
+)
+def test_a_known_motion_is_found_whatever_the_lamp(motion: tuple[float, float, float]):
+    picture, matte = still_life()
+    tracker = TorsoTracker(picture, matte, LANDMARKS)
+    assert tracker.can_track
+    later, later_matte = moved(picture, matte, motion, tracker.pivot_px)
+    dimmed = np.clip(0.8 * later.astype(np.float32) + 10, 0, 255).astype(np.uint8)
+    found, failed = tracker.track(np.stack([dimmed] * 3), np.stack([later_matte] * 3))
+    assert failed == 0
+    # Measured up to 0.06 px and 0.001 rad; a tenth of a pixel cannot be seen.
+    assert np.abs(found[1, :2] - motion[:2]).max() < 0.15
+    assert abs(found[1, 2] - motion[2]) < 0.004
+
+
+def test_a_motion_through_a_take_is_followed_and_the_head_does_not_matter():
+    picture, matte = still_life()
+    tracker = TorsoTracker(picture, matte, LANDMARKS)
+    phase = np.linspace(0, 2 * np.pi, 16)
+    truth = np.stack([4 * np.sin(phase), 2 * np.cos(phase), 0.03 * np.sin(phase)], axis=-1)
+    frames, mattes = [], []
+    for number, motion in enumerate(truth):
+        frame, shape = moved(picture, matte, tuple(motion), tracker.pivot_px)
+        head = np.roll(picture[:72], number % 5 - 2, axis=1)  # the head shakes above the torso
+        frame[:72] = head
+        frames.append(frame)
+        mattes.append(shape)
+    found, failed = tracker.track(np.stack(frames), np.stack(mattes))
+    assert failed == 0
+    # Smoothing over one frame to each side rounds a wave of 16 frames by 4 % of its height: 0.16 px.
+    assert np.abs(found[1:-1, :2] - truth[1:-1, :2]).max() < 0.35
+    assert np.abs(found[1:-1, 2] - truth[1:-1, 2]).max() < 0.006
+
+
+def test_the_region_is_cloth_with_its_rim_and_without_neck_and_face():
+    picture, matte = still_life()
+    region = torso_region(picture, matte, LANDMARKS)
+    assert region[115, 40]
+    assert not region[44, 64]
+    assert not region[80, 64], "bare neck"
+    rim = region & (matte == 0)
+    assert rim.any()
+    assert not region[100, 4], "far backdrop"
+
+
+def test_without_a_torso_in_sight_the_motion_is_zero():
+    picture, matte = still_life()
+    matte[70:] = 0
+    tracker = TorsoTracker(picture, matte, LANDMARKS)
+    assert not tracker.can_track
+    motion, failed = tracker.track(picture[None].repeat(4, axis=0), matte[None].repeat(4, axis=0))
+    assert motion.shape == (4, 3)
+    assert failed == 0
+    assert not motion.any()
+
+
+def test_frames_where_nothing_fits_are_counted_and_stay_within_bounds():
+    picture, matte = still_life()
+    tracker = TorsoTracker(picture, matte, LANDMARKS)
+    rng = np.random.default_rng(seed=4)
+    junk = rng.integers(0, 256, (5, SIZE_PX, SIZE_PX, 3), np.uint8)
+    noise = rng.integers(0, 256, (5, SIZE_PX, SIZE_PX), np.uint8)
+    motion, _ = tracker.track(junk, noise)
+    assert np.isfinite(motion).all()
+    assert np.abs(motion[:, :2]).max() <= 0.25 * SIZE_PX
+    assert np.abs(motion[:, 2]).max() <= 0.4
