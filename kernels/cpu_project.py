@@ -14,8 +14,8 @@ from numba import njit, prange
 
 from gstalker.kernels.reference import ALPHA_CUT, DILATION_PX2, NEAR_M
 
-TILE_ROWS = 16
-TILE_COLS = 128
+TILE_ROWS = 32
+TILE_COLS = 64
 
 # Splats centred farther away than this are not drawn, and wider ones are as good as flat. A trained avatar never
 # comes near; finite rubbish must do no harm.

@@ -34,7 +34,7 @@ def assert_same_picture(drawn: RenderedImage, expected: RenderedImage, *, unluck
 
 
 @pytest.mark.parametrize(
-    ("width_px", "height_px"), [(37, 53), (1, 1), (130, 17), (300, 5), (128, 16)], ids=lambda v: str(v)
+    ("width_px", "height_px"), [(37, 53), (1, 1), (130, 17), (300, 5), (64, 32), (65, 33)], ids=lambda v: str(v)
 )
 @pytest.mark.parametrize("opacity", [(0.05, 0.6), (0.95, 1.0)], ids=["translucent", "opaque"])
 def test_the_picture_is_the_references_at_any_size(width_px: int, height_px: int, opacity: tuple[float, float]):
