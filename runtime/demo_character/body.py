@@ -45,7 +45,7 @@ def _whole(points: np.ndarray) -> np.ndarray:
 
 
 def jumper() -> Part:
-    uv = hexagonal((-2.2, -2.2), (2.2, 2.2), 0.045)
+    uv = hexagonal((-2.2, -2.2), (2.2, 2.2), 0.062)
     uv = uv[(np.linalg.norm(uv, axis=1) < 2.2) & (uv[:, 1] < 0.95)]
     rest = cast_chart(body_distance, uv, CHEST_CM)
     normals = gradient(body_distance, rest)
@@ -85,6 +85,4 @@ def collar() -> Part:
     ribs = np.tile(np.arange(columns) * 1.0, rows)
     texture = np.stack([ribs, np.repeat(tube, columns), np.ones(rows * columns)], axis=-1)
     openness = 0.45 + 0.55 * np.clip(np.repeat(np.sin(tube) * 0.5 + 0.5 * np.cos(tube) + 0.3, columns), 0, 1)
-    return make_part(
-        rest, triangles, CLOTH, CLOTH_ALBEDO, texture, openness, torso_weight=1.0, double_sided=True
-    )
+    return make_part(rest, triangles, CLOTH, CLOTH_ALBEDO, texture, openness, torso_weight=1.0, double_sided=True)

@@ -211,9 +211,7 @@ def build_character() -> Character:
         openness=np.concatenate([p.openness for p in parts]).astype(np.float32),
         tangents=np.concatenate([_tangents(p) for p in parts]),
         torso_weight=np.concatenate([p.torso_weight for p in parts]),
-        triangles=np.concatenate(
-            [p.triangles + starts[name].start for name, p in named.items()]
-        ).astype(np.int32),
+        triangles=np.concatenate([p.triangles + starts[name].start for name, p in named.items()]).astype(np.int32),
         material=np.repeat(np.array([m for m, _, _ in per_triangle], np.int32), sizes),
         double_sided=np.repeat(np.array([d for _, d, _ in per_triangle]), sizes),
         cutout=np.repeat(np.array([c for _, _, c in per_triangle]), sizes),

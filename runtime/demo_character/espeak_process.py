@@ -67,7 +67,7 @@ class Espeak:
         self._phonemes: list[dict[str, object]] = []
         self._words_ms: list[int] = []
 
-    def _receive(self, samples, count: int, events) -> int:  # noqa: ANN001 (ctypes pointers)
+    def _receive(self, samples, count: int, events) -> int:
         if samples and count > 0:
             self._pcm += ctypes.string_at(samples, 2 * count)
         i = 0

@@ -111,9 +111,7 @@ def build_eyelids() -> Eyelids:
     edge = np.stack([OPEN_HALF_WIDTH_CM * t, _edge_y(t, side)], axis=-1)
     outward = np.where(side < 0, -1.0, np.where(side > 0, 1.0, 0.0))
     crease = edge + np.stack([0.10 * t, outward * np.where(side < 0, 0.36, 0.24) * (0.25 + 0.75 * middle)], axis=-1)
-    orbit = np.stack(
-        [2.05 * t, _corner_line(t) + outward * np.where(side < 0, 1.42, 1.20) * middle**0.9], axis=-1
-    )
+    orbit = np.stack([2.05 * t, _corner_line(t) + outward * np.where(side < 0, 1.42, 1.20) * middle**0.9], axis=-1)
     rest = np.zeros((RINGS, COLUMNS, 3))
     for ring, share in enumerate((0.0, 0.42, 0.78, 1.0)):
         xy = orbit * (1 - share) + crease * share + EYE_CENTRE_CM[:2]

@@ -46,9 +46,9 @@ def eyeball() -> Part:
     to_edge = np.linspace(0, IRIS_RAD, IRIS_RING)
     rows = np.concatenate([to_edge, np.linspace(IRIS_RAD, 2.0, EYE_ROWS - IRIS_RING + 1)[1:]])
     angle, turn = np.meshgrid(rows, np.arange(EYE_COLUMNS) * 2 * np.pi / EYE_COLUMNS, indexing="ij")
-    direction = np.stack(
-        [np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn), -np.cos(angle)], axis=-1
-    ).reshape(-1, 3)
+    direction = np.stack([np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn), -np.cos(angle)], axis=-1).reshape(
+        -1, 3
+    )
     cornea = 1.0 + 0.035 * np.exp(-((angle.reshape(-1, 1) / 0.40) ** 2))
     rest = direction * EYE_RADIUS_CM * cornea
     triangles = facing(rest, grid_triangles(EYE_ROWS, EYE_COLUMNS, wrap=True), direction)
@@ -126,7 +126,7 @@ def ear() -> Part:
     def distance(points: np.ndarray) -> np.ndarray:
         return _ear_distance((points - EAR_CENTRE_CM) @ basis.T)
 
-    flat = hexagonal((-2.4, -3.4), (2.4, 3.6), 0.14)
+    flat = hexagonal((-2.4, -3.4), (2.4, 3.6), 0.19)
     # A relief seen along the outward axis: the ear's back is never looked at.
     height = np.full(len(flat), 2.0)
     for _ in range(120):
@@ -138,7 +138,7 @@ def ear() -> Part:
     normals = gradient(distance, rest)
     triangles = triangulate(uv, [])
     span = np.linalg.norm(uv[triangles] - uv[np.roll(triangles, 1, 1)], axis=-1).max(axis=1)
-    triangles = facing(rest, triangles[span < 0.3], np.broadcast_to(outward, rest.shape))
+    triangles = facing(rest, triangles[span < 0.4], np.broadcast_to(outward, rest.shape))
     open_cm = occlusion(distance, rest, normals, reach_cm=1.5)
     albedo = np.array(SKIN_ALBEDO) * np.array([1.02, 0.86, 0.80])
     texture = np.stack([np.full(len(rest), 99.0), rest[:, 1], np.zeros(len(rest))], axis=-1)
@@ -214,9 +214,7 @@ def tongue_surface(tongue_up: float) -> np.ndarray:
 
 def tongue() -> Part:
     rest = tongue_surface(0.0)
-    triangles = facing(
-        rest, grid_triangles(TONGUE_ROWS, TONGUE_COLUMNS), np.tile([0.0, -1.0, -0.4], (len(rest), 1))
-    )
+    triangles = facing(rest, grid_triangles(TONGUE_ROWS, TONGUE_COLUMNS), np.tile([0.0, -1.0, -0.4], (len(rest), 1)))
     return make_part(rest, triangles, MOUTH, (0.62, 0.24, 0.22), double_sided=True)
 
 

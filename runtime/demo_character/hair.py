@@ -53,7 +53,7 @@ def _combed(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def cap() -> Part:
     """The hair on the skull."""
-    uv = hexagonal((-2.5, -2.5), (2.5, 2.5), 0.05)
+    uv = hexagonal((-2.5, -2.5), (2.5, 2.5), 0.058)
     uv = uv[np.linalg.norm(uv, axis=1) < 2.45]
     local = chart_direction(uv)
     directions = np.stack([local[:, 0], local[:, 2], local[:, 1]], axis=-1)  # the chart's middle is the crown
@@ -86,9 +86,8 @@ def bun() -> Part:
     third = np.cross(axis, side)
     swirl = 1.0 + 0.05 * np.sin(5 * turn + 4.5 * angle)
     radius = 2.85 * swirl * (1 + 0.10 * np.sin(angle))
-    sphere = (
-        np.cos(angle)[..., None] * axis * 0.85
-        + np.sin(angle)[..., None] * (np.cos(turn)[..., None] * side + np.sin(turn)[..., None] * third)
+    sphere = np.cos(angle)[..., None] * axis * 0.85 + np.sin(angle)[..., None] * (
+        np.cos(turn)[..., None] * side + np.sin(turn)[..., None] * third
     )
     rest = (BUN_CM + sphere * radius[..., None]).reshape(-1, 3)
     triangles = facing(rest, grid_triangles(rows, columns, wrap=True), sphere.reshape(-1, 3))

@@ -9,7 +9,7 @@ from gstalker.runtime.demo_character import eyelids, features, lips
 from gstalker.runtime.demo_character.face_mesh import CHART_CENTRE_CM, FaceMesh
 from gstalker.runtime.demo_character.mesh import chart_of
 from gstalker.runtime.demo_character.sculpt import front_surface
-from gstalker.runtime.demo_character.shade import brow_half_width, brow_line
+from gstalker.runtime.demo_character.textures import brow_half_width, brow_line
 
 COUNT = 478
 

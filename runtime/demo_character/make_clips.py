@@ -33,16 +33,16 @@ Progress = Callable[[int, int], None]  # frames drawn so far, frames in all
 
 # Every sound of English several times, closures and round vowels in many neighbourhoods.
 SENTENCES = (
-    "My brother bought five blue boxes from a farm by the bay.",
-    "She thinks you should choose the other window, if we may.",
-    "Put the warm pie above the fire before Polly wakes up.",
-    "Maybe the old pilot will move his boat to the harbor.",
-    "Seven zebras jumped over the fence and vanished at noon.",
-    "How far would Emma walk for a proper bowl of soup?",
-    "We love the smooth, round pebbles along the river path.",
-    "The judge was very happy to measure the garage again.",
-    "Both families have seen puffins feeding near Black Rock.",
-    "Why don't you wear the yellow vest to Bob's party, Tom?",
+    "My brother bought five blue boxes by the bay.",
+    "She thinks you should choose the other window.",
+    "Put the warm pie above the fire before Polly.",
+    "Maybe the pilot will move his boat to the harbor.",
+    "Seven zebras jumped the fence and vanished.",
+    "How far would Emma walk for a bowl of soup?",
+    "We love smooth, round pebbles along the path.",
+    "The judge was happy to measure the garage.",
+    "Both families have seen puffins near Black Rock.",
+    "Why don't you wear the vest to Bob's party?",
 )
 
 
@@ -77,8 +77,7 @@ def make_clips(config: DemoCharacterConfig, out_dir: Path, progress: Progress | 
     said = tuple(config.sentences[i % len(config.sentences)] for i in range(config.clips))
     spoken = speak(said, config.voice)
     jobs = [
-        (config, out_dir / f"character_{i:02d}.mp4", speech, config.seed * 1000 + i)
-        for i, speech in enumerate(spoken)
+        (config, out_dir / f"character_{i:02d}.mp4", speech, config.seed * 1000 + i) for i, speech in enumerate(spoken)
     ]
     total = sum(frame_count(speech) for speech in spoken)
     if config.processes == 1 or len(jobs) == 1:
@@ -95,9 +94,7 @@ def make_clips(config: DemoCharacterConfig, out_dir: Path, progress: Progress | 
 
 def _check(config: DemoCharacterConfig) -> None:
     if not SMALLEST_PX <= config.size_px <= LARGEST_PX or config.size_px % 2:
-        raise InputError(
-            f"size: expected an even number from {SMALLEST_PX} to {LARGEST_PX} px, got {config.size_px}."
-        )
+        raise InputError(f"size: expected an even number from {SMALLEST_PX} to {LARGEST_PX} px, got {config.size_px}.")
     for name, value in (("clips", config.clips), ("processes", config.processes), ("supersample", config.supersample)):
         if value < 1:
             raise InputError(f"{name}: expected 1 or more, got {value}.")
@@ -185,7 +182,7 @@ def clip_camera(size_px: int) -> Camera:
     return Camera(np.eye(4), intrinsics(FOCAL_IN_SIZES * size_px, size_px, size_px), size_px, size_px)
 
 
-def make_clip(config: DemoCharacterConfig, video: Path, speech: Speech, seed: int):  # noqa: ANN201
+def make_clip(config: DemoCharacterConfig, video: Path, speech: Speech, seed: int):
     """Draw one clip and write it with its truth; yields after each frame."""
     size, character = config.size_px, build_character()
     script = write_script(speech, seed, size, config.motion)
@@ -204,9 +201,7 @@ def make_clip(config: DemoCharacterConfig, video: Path, speech: Speech, seed: in
         sound_stream = container.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
         sound_stream.bit_rate = 160_000
         for i in range(count):
-            pose = CharacterPose(
-                script.motion.camera_from_head[i], torso[i], script.mouth[i], script.motion.face[i]
-            )
+            pose = CharacterPose(script.motion.camera_from_head[i], torso[i], script.mouth[i], script.motion.face[i])
             drawn = render_picture(pose, camera, plate, config.supersample, character)
             landmarks_px[i], mattes[i] = drawn.landmarks_px, drawn.matte
             container.mux(picture_stream.encode(av.VideoFrame.from_ndarray(drawn.rgb, format="rgb24")))

@@ -79,7 +79,7 @@ def make_motion(
     accents = [s for s in stresses_s if rng.uniform() < 0.45]
     brow = np.zeros(len(times_s))
     for at in accents:
-        brow += rng.uniform(0.35, 0.8) * _pulse(times_s, at + 0.02, 0.36)
+        brow += rng.uniform(0.2, 0.6) * _pulse(times_s, at + 0.02, 0.36)
         pitch += np.radians(rng.uniform(1.0, 2.2)) * _pulse(times_s, at + 0.08, 0.40)
     frown = np.clip(_drift(rng, times_s) * 0.8 - 0.35, 0, 1)
     uneven = rng.uniform(0.5, 1.0, size=2)

@@ -13,7 +13,8 @@ from gstalker.runtime.demo_character.controls import CharacterPose
 from gstalker.runtime.demo_character.face_mesh import MIRROR
 from gstalker.runtime.demo_character.rasterise import rasterise, vertex_normals
 from gstalker.runtime.demo_character.sculpt import EYE_CENTRE_CM
-from gstalker.runtime.demo_character.shade import LID_TABLE_HALF_CM, LIP_TABLE_HALF_CM, TABLE, shade
+from gstalker.runtime.demo_character.shade import shade
+from gstalker.runtime.demo_character.textures import LID_TABLE_HALF_CM, LIP_TABLE_HALF_CM, TABLE
 
 FOCAL_IN_SIZES = 2.2
 HEAD_REST_M = np.array([0.0, -0.008, 0.86])  # of the head's origin in camera space, looking straight ahead

@@ -51,7 +51,7 @@ class Speech:
 @dataclass(frozen=True)
 class VoiceConfig:
     voice: str = "en-us+f3"  # an espeak-ng voice, with its variant
-    words_per_minute: int = 150
+    words_per_minute: int = 160
     pitch: int = 52  # 0 to 100
 
 
@@ -64,12 +64,14 @@ def speak(sentences: tuple[str, ...], config: VoiceConfig | None = None) -> list
     """Say each sentence.
 
     Raises:
-        InputError: the extra `demo` is not installed, or espeak-ng refused the voice or failed.
+        InputError: the extra `demo` is not installed, espeak-ng refused the voice or failed, or a sentence
+            holds nothing to say.
     """
     config = config or VoiceConfig()
     if not have_espeak():
         raise InputError(
-            "demo speech: expected the package espeakng-loader, found none. Install it with pip install 'gstalker[demo]'."
+            "demo speech: expected the package espeakng-loader, found none. "
+            "Install it with pip install 'gstalker[demo]'."
         )
     request = {
         "voice": config.voice,
@@ -100,7 +102,7 @@ def _read(path: Path, text: str, heard: list[dict]) -> Speech:
         rate_hz = file.getframerate()
         pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     starts = [h["start_ms"] / 1000 for h in heard] + [len(pcm) / rate_hz]
-    phonemes = tuple(
-        Phoneme(h["name"], starts[i], max(starts[i], starts[i + 1])) for i, h in enumerate(heard)
-    )
+    if not any(h["name"] for h in heard):
+        raise InputError(f"sentence: expected words to say, got '{text}'.")
+    phonemes = tuple(Phoneme(h["name"], starts[i], max(starts[i], starts[i + 1])) for i, h in enumerate(heard))
     return Speech(text, pcm.astype(np.float32) / 32768.0, rate_hz, phonemes)
