@@ -11,6 +11,7 @@ The model for clients in other languages; docs/protocol.md says what each must d
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class AvatarClient:
         Raises:
             WireError: what came is not a sound message.
         """
-        ready = dict(self._poller.poll(max(0.0, timeout_s) * 1000))
+        ready = dict(self._poller.poll(math.ceil(max(0.0, timeout_s) * 1000)))
         for socket in self._subscriptions:
             if socket in ready:
                 data = socket.recv()
@@ -170,7 +171,7 @@ class AvatarClient:
         give_up_at_s = time.perf_counter() + self._timeout_s
         request_id = getattr(request, "request_id")  # noqa: B009  # every request has one; the base class does not
         while (left_s := give_up_at_s - time.perf_counter()) > 0:
-            if not self._control.poll(left_s * 1000):
+            if not self._control.poll(math.ceil(left_s * 1000)):
                 break
             data = self._control.recv()
             answer = decode(data)

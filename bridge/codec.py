@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import struct
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgpack
 import numpy as np
@@ -62,7 +62,7 @@ def encode(message: Message, wire_version: int = schema.WIRE_VERSION) -> bytearr
     header: dict[str, Any] = {}
     for name, spec in _values(kind):
         header[name] = _checked(f"{kind.TOPIC}.{name}", spec, getattr(message, name))
-    packed: bytes = msgpack.packb(header)
+    packed = cast(bytes, msgpack.packb(header))
     arrays, payload_bytes = [], 0
     for name, spec in _arrays(kind):
         array = np.ascontiguousarray(getattr(message, name))

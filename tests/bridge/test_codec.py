@@ -32,7 +32,7 @@ def with_header(message: schema.Message, change: Any) -> bytes:
     data = bytes(encode(message))
     header_bytes, payload_bytes = struct.unpack_from("<II", data, 24)
     packed = change(msgpack.unpackb(data[32 : 32 + header_bytes]))
-    packed = packed if isinstance(packed, bytes) else msgpack.packb(packed)
+    packed = packed if isinstance(packed, bytes) else bytes(msgpack.packb(packed) or b"")
     payload = data[aligned(32 + header_bytes) :]
     padding = b"\0" * (aligned(32 + len(packed)) - 32 - len(packed))
     return data[:24] + struct.pack("<II", len(packed), payload_bytes) + packed + padding + payload

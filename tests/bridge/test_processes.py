@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gstalker.cli.main import main
 from gstalker.runtime.session import SessionReader
 from gstalker.runtime.session.captures import read_captures
 
@@ -152,6 +153,20 @@ def test_where_nobody_serves_record_says_so_and_writes_nothing(free_port: int, t
     assert "expected an avatar server to answer hello, none did within 0.5 s" in recorded.stderr
     assert "Traceback" not in recorded.stderr
     assert not (tmp_path / "session").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--seconds", 0), "--seconds: expected more than 0 and at most 3600, got 0"),
+        (("--seconds", 4000), "--seconds: expected more than 0 and at most 3600, got 4000"),
+        (("--pictures", -1), "--pictures and --timeout: expected 0 or more"),
+        (("--timeout", 0), "--pictures and --timeout: expected 0 or more"),
+    ],
+)
+def test_a_recording_that_makes_no_sense_is_refused(words: tuple[object, ...], text: str, tmp_path: Path, capsys):
+    assert main(["record", "tcp://127.0.0.1:5555", "--out", str(tmp_path / "s"), *map(str, words)]) == 2
+    assert text in " ".join(capsys.readouterr().err.split())
 
 
 def serve_fails(*words: object) -> str:

@@ -43,7 +43,7 @@ class CountingMaker:
         self.asked.append((index, speech_frame))
         self.clock.now_s += self.takes_s
         means = np.array([[index * 1e-3 + self.jump_m, 0, 0], [0, 0, 0]], np.float32)
-        quats, scales = np.tile(np.float32([1, 0, 0, 0]), (2, 1)), np.full((2, 3), 0.01, np.float32)
+        quats, scales = np.tile(np.array([1, 0, 0, 0], np.float32), (2, 1)), np.full((2, 3), 0.01, np.float32)
         return Frame(index, time_s, means, quats, scales, np.full(2, 0.5, np.float32), np.eye(4), np.eye(4))
 
     def sound(self, speech_frame: int) -> np.ndarray:
@@ -57,7 +57,7 @@ class Run:
         self.clock = TurnedClock()
         self.maker = CountingMaker(self.clock, speech_frames)
         self.sent: list[Message] = []
-        self.wanted = set(wanted)
+        self.wanted: set[type[Message]] = set(wanted)
         self.stream = AvatarStream(
             *(self.maker, StreamOptions(**options), self.publish, lambda kind: kind in self.wanted, self.clock)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import zmq
 
@@ -45,6 +47,19 @@ def test_what_is_no_address_is_refused(text: str):
         parse_address(text)
 
 
+def bind_soon(socket: zmq.Socket, address: str) -> None:
+    """ZeroMQ closes sockets in a thread of its own: the port is free a moment later."""
+    give_up = time.monotonic() + 10
+    while True:
+        try:
+            socket.bind(address)
+            return
+        except zmq.ZMQError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+
+
 @pytest.mark.parametrize("taken", [0, 1])
 def test_a_taken_port_is_said_and_the_other_is_given_back(taken: int, free_port: int):
     context = zmq.Context()
@@ -53,7 +68,7 @@ def test_a_taken_port_is_said_and_the_other_is_given_back(taken: int, free_port:
         blocker.bind(f"tcp://127.0.0.1:{free_port + taken}")
         with pytest.raises(InputError, match=f"tcp://127.0.0.1:{free_port + taken}: expected a free port"):
             bind_server(context, Address("127.0.0.1", free_port))
-        again.bind(f"tcp://127.0.0.1:{free_port + 1 - taken}")
+        bind_soon(again, f"tcp://127.0.0.1:{free_port + 1 - taken}")
     finally:
         context.destroy(linger=0)
 
@@ -73,10 +88,10 @@ def test_every_socket_has_its_limits(free_port: int):
             assert socket.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 3000
             assert socket.getsockopt(zmq.RECONNECT_IVL) == 100
             assert socket.getsockopt(zmq.RECONNECT_IVL_MAX) == 5000
-            assert 0 < socket.getsockopt(zmq.SNDHWM) <= 32
-            assert 0 < socket.getsockopt(zmq.RCVHWM) <= 32
+            assert socket.getsockopt(zmq.SNDHWM) in range(1, 33)
+            assert socket.getsockopt(zmq.RCVHWM) in range(1, 33)
         assert control.getsockopt(zmq.MAXMSGSIZE) == 4096
-        assert 0 < publication.getsockopt(zmq.MAXMSGSIZE) < 100
+        assert publication.getsockopt(zmq.MAXMSGSIZE) in range(1, 100)
         assert client.getsockopt(zmq.MAXMSGSIZE) == subscriber.getsockopt(zmq.MAXMSGSIZE) == 8 * 1024 * 1024
     finally:
         context.destroy(linger=0)

@@ -42,7 +42,7 @@ def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def messages() -> list[schema.Message]:
     """One of every type."""
     means, quats, scales, opacities = clouds()
-    moved = tuple(np.ascontiguousarray(a[:MOVERS]) for a in (means, quats, scales, opacities))
+    moved = (means[:MOVERS], quats[:MOVERS], scales[:MOVERS], opacities[:MOVERS])
     welcome = schema.Welcome(
         request_id=1,
         server_version="0.1.0",
@@ -74,8 +74,7 @@ def messages() -> list[schema.Message]:
         part_ids=np.array([0, 0, 1, 0, 1], np.uint8),
         plate=np.arange(36, dtype=np.uint8).reshape(3, 4, 3) * 7,
     )
-    head = {"index": 7, "time_s": 0.28, "sent_at_s": 0.0875}
-    poses = {"avatar_from_head": HEAD_ROWS, "avatar_from_torso": TORSO_ROWS, "mover_count": MOVERS}
+    head = (7, 0.28, 0.0875, HEAD_ROWS, TORSO_ROWS, MOVERS)
     return [
         schema.Hello(request_id=1, client_name="golden"),
         welcome,
@@ -85,8 +84,8 @@ def messages() -> list[schema.Message]:
         schema.Done(request_id=2),
         schema.Stats(4, 12.5, True, 310, 1, 2, 3, 300, 5, 0.5, 4.25, -1.0, 3.5, 7.0),
         schema.Refusal(request_id=0, code="malformed", reason="expected this, got that."),
-        schema.FrameQ16(**head, **poses, movers=pack_movers(*moved, BOX)),
-        schema.FrameF32(**head, **poses, means=moved[0], quats_wxyz=moved[1], scales=moved[2], opacities=moved[3]),
+        schema.FrameQ16(*head, pack_movers(*moved, BOX)),
+        schema.FrameF32(*head, *moved),
         schema.Audio(5, 1, 0.28, 0.08, 6, np.array([0, 1, -1, 32767, -32768, 256], "<i2")),
         schema.SpeechEnd(speech_id=1, time_s=0.52),
         schema.StreamEnd(frame_count=13, time_s=0.52),
@@ -136,6 +135,7 @@ def golden_files() -> dict[str, bytes]:
 
 
 def main() -> int:
+    """Write the files."""
     for name, data in golden_files().items():
         (FOLDER / name).write_bytes(data)
     print(f"wrote {len(golden_files())} files to {FOLDER}")

@@ -25,8 +25,8 @@ def timing(
         made = made_session.frame(index)
         # In time means: one millisecond after the server sent it, 0.2 s before it is due, on a clock 50 s ahead.
         due_s = made.time_s + 50.0
-        audio_s = due_s + audio_late_s[index] if index in (audio_late_s or {}) else due_s - 0.2
-        frame_s = due_s + frame_late_s[index] if index in (frame_late_s or {}) else due_s - 0.2
+        audio_s = due_s + (audio_late_s or {}).get(index, -0.2)
+        frame_s = due_s + (frame_late_s or {}).get(index, -0.2)
         sound_time_s = made.time_s + (stamp_error_s or {}).get(index, 0.0)
         writer.add_audio(audio_entry(index, sound_time_s, audio_s), np.zeros(640, "<i2"))
         writer.add_frame(frame_entry("q16", made, frame_s), made_session.q16_bytes(made))
