@@ -12,8 +12,9 @@ import numpy as np
 from gstalker.runtime.dataset import Clip, ClipEntry, Tracks, read_lossless_video, write_clip
 from gstalker.runtime.prepare import chroma
 from gstalker.runtime.prepare.crop import Crop
-from gstalker.runtime.prepare.matte_model import MatteModel, plate_behind
+from gstalker.runtime.prepare.matte_model import MatteModel, plate_behind, psnr_where_clear
 from gstalker.runtime.prepare.reference_frame import Reference
+from gstalker.runtime.prepare.sidecar import read_plate
 from gstalker.runtime.prepare.torso import TorsoTracker
 from gstalker.runtime.prepare.video import VideoInfo, read_frames
 
@@ -35,6 +36,7 @@ class VideoJob:
     Attributes:
         matte_model: the network that mattes it; None where it is keyed or has a matte of its own.
         matte_video: a matte that came with the video, as many frames as it has.
+        plate_picture: a backdrop that came with the matte; None where it is to be found behind the person.
     """
 
     info: VideoInfo
@@ -42,6 +44,7 @@ class VideoJob:
     crop: Crop
     matte_model: Path | None = None
     matte_video: Path | None = None
+    plate_picture: Path | None = None
     frame_count: int = 0  # of the matte video
 
     @property
@@ -117,6 +120,9 @@ def _mattes(job: ClipJob, rgb: np.ndarray, video: VideoJob) -> tuple[np.ndarray,
     if video.matte_video is not None:
         whole = read_lossless_video(video.matte_video, "gray", video.frame_count)
         mattes = whole[job.start : job.start + len(rgb)]
+        if video.plate_picture is not None:
+            plate = read_plate(video.plate_picture, rgb.shape[1])
+            return mattes, plate, psnr_where_clear(rgb, mattes, plate)
         return mattes, *plate_behind(rgb, mattes)
     if video.matte_model is not None:
         model = _matte_model(video.matte_model)

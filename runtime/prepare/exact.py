@@ -14,7 +14,7 @@ from gstalker.runtime.prepare import chroma
 from gstalker.runtime.prepare.clips import ClipJob, VideoJob
 from gstalker.runtime.prepare.crop import Crop
 from gstalker.runtime.prepare.measured import Measured
-from gstalker.runtime.prepare.sidecar import Sidecar, matte_path, read_sidecar, tracks_path
+from gstalker.runtime.prepare.sidecar import Sidecar, matte_path, plate_path, read_sidecar, tracks_path
 from gstalker.runtime.prepare.splits import SHORTEST_FRAMES
 from gstalker.runtime.prepare.tracked import not_plain
 from gstalker.runtime.prepare.video import SAMPLES_PER_FRAME, VideoInfo, fit_sound, read_frames, read_sound
@@ -106,7 +106,8 @@ def assemble(takes: Sequence[tuple[str, str, ExactTake]]) -> Measured:
                 _check_plain(take)
             crop = Crop(0, 0, first.size_px, first.size_px)
             frames = len(take.sidecar.tracks.camera_from_head)
-            videos[path] = VideoJob(take.info, (), crop, matte_video=matte, frame_count=frames)
+            plate = plate_path(path) if matte is not None and plate_path(path).is_file() else None
+            videos[path] = VideoJob(take.info, (), crop, matte_video=matte, plate_picture=plate, frame_count=frames)
         videos[path] = replace(videos[path], clips=(*videos[path].clips, job))
     return Measured(
         videos=list(videos.values()),

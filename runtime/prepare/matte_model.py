@@ -87,6 +87,13 @@ def plate_behind(pictures: np.ndarray, mattes: np.ndarray) -> tuple[np.ndarray, 
         return np.full_like(plate, 128), float("inf")
     if unseen.any():
         plate = cv2.inpaint(plate, unseen.astype(np.uint8), INPAINT_RADIUS_PX, cv2.INPAINT_TELEA)
+    return plate, psnr_where_clear(pictures, mattes, plate)
+
+
+def psnr_where_clear(pictures: np.ndarray, mattes: np.ndarray, plate: np.ndarray) -> float:
+    """The plate against (T, H, W, 3) pictures where their mattes are empty, dB; infinite without any error."""
+    picked = np.linspace(0, len(pictures) - 1, min(PLATE_FRAMES, len(pictures))).round().astype(int)
+    free = mattes[picked] < BACKDROP_BELOW
     error = (pictures[picked].astype(np.float32) - plate)[free]
-    worst = float((error**2).mean())
-    return plate, float("inf") if worst == 0 else float(10 * np.log10(255.0**2 / worst))
+    mean = float((error**2).mean()) if error.size else 0.0
+    return float("inf") if mean == 0 else float(10 * np.log10(255.0**2 / mean))

@@ -3,6 +3,7 @@
     NAME.mp4                      the video: square, size_px x size_px, 25 fps, with sound
     NAME.tracks.safetensors       the arrays of `Sidecar`, float32; JSON under metadata "gstalker_sidecar"
     NAME.matte.mkv (optional)     FFV1 grey, as many frames as the video: 255 person, 0 backdrop
+    NAME.plate.png (optional)     the backdrop without the person, size_px x size_px; used only beside a matte
 
 All arrays speak of the video's own pixels and frames: `prepare` neither crops nor resamples such a video.
 Needs no torch, OpenCV or MediaPipe.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -62,6 +64,30 @@ def tracks_path(video: Path) -> Path:
 def matte_path(video: Path) -> Path:
     """NAME.matte.mkv beside NAME.mp4."""
     return video.with_name(f"{video.stem}.matte.mkv")
+
+
+def plate_path(video: Path) -> Path:
+    """NAME.plate.png beside NAME.mp4."""
+    return video.with_name(f"{video.stem}.plate.png")
+
+
+def read_plate(path: Path, size_px: int) -> np.ndarray:
+    """(size_px, size_px, 3) uint8.
+
+    Raises:
+        InputError: not a picture, or of another size.
+    """
+    try:
+        with Image.open(path) as picture:
+            plate = np.asarray(picture.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{path}: expected a picture of the backdrop, could not read it ({error}).") from error
+    if plate.shape != (size_px, size_px, 3):
+        raise InputError(
+            f"{path}: expected a backdrop of {size_px} x {size_px} pixels, got {plate.shape[1]} x {plate.shape[0]}. "
+            "Make it again with the video, or remove it."
+        )
+    return plate
 
 
 def write_sidecar(video: Path, sidecar: Sidecar, matte: np.ndarray | None = None) -> None:
