@@ -43,13 +43,14 @@ class BlendshapeCodes:
     """
 
     def __init__(self, renderer: ClipRenderer, dataset: Dataset) -> None:
+        self._device = renderer.device
         columns = dataset.manifest.blendshape_names
         self._columns = [columns.index(n) for n in landmarks.MOUTH_BLENDSHAPES]
         inputs, codes = [], []
         with torch.no_grad():
             for entry in dataset.clips("train"):
                 inputs.append(self._inputs(dataset.tracks(entry.name).blendshapes))
-                codes.append(renderer.audio_codes(dataset.samples(entry.name), entry.frame_count).numpy())
+                codes.append(renderer.audio_codes(dataset.samples(entry.name), entry.frame_count).cpu().numpy())
         x, y = np.concatenate(inputs), np.concatenate(codes)
         self._mean = x.mean(axis=0)
         self._offset = y.mean(axis=0)
@@ -65,7 +66,7 @@ class BlendshapeCodes:
     def __call__(self, blendshapes: np.ndarray) -> Tensor:
         """(T, 52) tracked weights -> (T, A) codes."""
         codes = (self._inputs(blendshapes) - self._mean) @ self._weights + self._offset
-        return torch.from_numpy(codes).float()
+        return torch.from_numpy(codes).float().to(self._device)
 
 
 class RunVoice:
@@ -103,7 +104,9 @@ def subjects_from_run(run: Path, dataset: Dataset) -> RunSubjects:
         InputError: no run, no checkpoint, another version or damaged files.
     """
     trained = load_run(run)
-    model, device = trained.model, str(trained.settings["device"])
+    # A run trained on a GPU can be looked at anywhere.
+    device = "cuda" if trained.settings["device"] == "cuda" and torch.cuda.is_available() else "cpu"
+    model = trained.model.to(device)
 
     def renderer(driving: Driving | None = None) -> ClipRenderer:
         return ClipRenderer(model, dataset, device, driving)

@@ -38,9 +38,12 @@ class ClipRenderer:
     ) -> None:
         self._model = model
         self._dataset = dataset
-        self._backend = "cuda" if device == "cuda" else "cpu"
+        self.device = torch.device(device)
         self._driving = driving or Driving()
         self._space = avatar_space(dataset)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.tensor(array, dtype=torch.float32, device=self.device)
 
     def audio_codes(self, samples: np.ndarray, frame_count: int) -> Tensor:
         """(T, A) codes of 16 kHz speech."""
@@ -48,7 +51,7 @@ class ClipRenderer:
         windows = audio.mel_windows(
             audio.log_mel(samples), frame_count, encoder.left_mel_frames, encoder.right_mel_frames
         )
-        return self._model.audio(torch.from_numpy(np.ascontiguousarray(windows, np.float32)))[:, 0]
+        return self._model.audio(self._tensor(windows))[:, 0]
 
     def pictures(self, clip: Clip, frame_indices: Sequence[int], codes: Tensor | None = None) -> Iterator[np.ndarray]:
         """Draw frames.
@@ -62,32 +65,30 @@ class ClipRenderer:
             (H, W, 3) float32 0..1.
         """
         m = self._dataset.manifest
-        K = torch.from_numpy(intrinsics(m.focal_px, m.size_px, m.size_px)).float()
+        K = self._tensor(intrinsics(m.focal_px, m.size_px, m.size_px))
         if codes is None:
             codes = self.audio_codes(clip.samples, clip.entry.frame_count)
         columns = [m.blendshape_names.index(n) for n in landmarks.EXPRESSION_BLENDSHAPES]
         poses = clip.tracks.camera_from_head.astype(np.float64)
-        head_pose = torch.from_numpy(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses)).float()
+        head_pose = self._tensor(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses))
         torso_pose = torso_camera_poses(m, clip.tracks.torso_motion)
         if self._driving.torso_from_field:
             torso_pose = field_torso_poses(self._model, head_pose, self._space)
-        plate = torch.from_numpy(clip.plate.copy()).float() / 255.0
+        plate = self._tensor(clip.plate) / 255.0
         for t in frame_indices:
-            expression = torch.from_numpy(clip.tracks.blendshapes[t, columns])
+            expression = self._tensor(clip.tracks.blendshapes[t, columns])
             motion = STILL if self._driving.still else self._model.motion(codes[t], expression, head_pose[t])
-            posed = self._model.posed(
-                torch.from_numpy(poses[t]).float(), torch.from_numpy(torso_pose[t]).float(), motion
-            )
+            posed = self._model.posed(self._tensor(poses[t]), self._tensor(torso_pose[t]), motion)
             rgb, _ = rasterize(
-                *posed, viewmat=torch.eye(4), K=K, width_px=m.size_px, height_px=m.size_px, background=plate,
-                backend=self._backend,
+                *posed, viewmat=torch.eye(4, device=self.device), K=K, width_px=m.size_px, height_px=m.size_px,
+                background=plate, backend=self.device.type,
             )  # fmt: skip
             yield rgb.clamp(0, 1).cpu().numpy()
 
 
 def field_torso_poses(model: AvatarModel, head_pose: Tensor, space: AvatarSpace) -> np.ndarray:
     """(T, 4, 4) camera_from_torso that the torso field gives for head poses (T, 6)."""
-    rigid = model.torso.rigid_motion(head_pose).detach().numpy().astype(np.float64)
+    rigid = model.torso.rigid_motion(head_pose).detach().cpu().numpy().astype(np.float64)
     avatar_from_torso = np.zeros((len(rigid), 4, 4))
     cos, sin = np.cos(rigid[:, 2]), np.sin(rigid[:, 2])
     avatar_from_torso[:, 0, 0], avatar_from_torso[:, 0, 1] = cos, -sin

@@ -7,6 +7,7 @@ field moves a Gaussian. Faint Gaussians are given to those places, too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -33,8 +34,8 @@ class DensityStats:
     frames: int = 0
 
     @staticmethod
-    def zeros(count: int) -> DensityStats:
-        return DensityStats(torch.zeros(count), torch.zeros(count))
+    def zeros(count: int, device: torch.device | None = None) -> DensityStats:
+        return DensityStats(torch.zeros(count, device=device), torch.zeros(count, device=device))
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def plan_growth(stats: DensityStats, canonical: CanonicalGaussians, config: Dens
     keep = torch.nonzero(opacities >= config.min_opacity)[:, 0]
     budget = int(count * (1 + config.growth)) - len(keep)
     motion = stats.motion / max(stats.frames, 1)
-    scale = torch.quantile(motion, 0.95) if float(motion.max()) > 0 else torch.ones(())
+    scale = torch.quantile(motion, 0.95) if float(motion.max()) > 0 else motion.new_ones(())
     weight = 1 + config.motion_boost * (motion / scale.clamp(min=1e-9)).clamp(max=1)
     score = (stats.screen_gradients * weight)[keep]
     ranked = torch.argsort(score, descending=True, stable=True)[: min(budget, len(keep))]
@@ -72,7 +73,7 @@ def grow(
         parameters by name and kinds, in `kinds` order, and (N',) the old row of every new one; of a split, only the
         first half keeps its old row, the second has -1 (its optimizer moments start from zero).
     """
-    split_mask = torch.zeros(len(canonical), dtype=torch.bool)
+    split_mask = torch.zeros(len(canonical), dtype=torch.bool, device=plan.keep.device)
     split_mask[plan.split] = True
     sources = torch.cat([plan.keep, plan.split])
     origin = torch.cat([plan.keep, torch.full_like(plan.split, -1)])
@@ -82,11 +83,11 @@ def grow(
     halves = split_mask[sources]
     sign = torch.where(origin < 0, -1.0, 1.0)
     # Both halves of a split move apart by the same random step, so that together they still cover the old splat.
-    steps = torch.randn(len(canonical), 3, generator=generator)[sources]
+    steps = torch.randn(len(canonical), 3, generator=generator).to(sources.device)[sources]
     local = steps * torch.exp(values["log_scales"]) * 0.5
     offset = rotate(values["quats_wxyz"], local) * sign[:, None]
     values["means"] = torch.where(halves[:, None], values["means"] + offset, values["means"])
-    shrunk = values["log_scales"] - torch.log(torch.tensor(SPLIT_SHRINK))
+    shrunk = values["log_scales"] - math.log(SPLIT_SHRINK)
     values["log_scales"] = torch.where(halves[:, None], shrunk, values["log_scales"])
     return values, canonical.kinds[sources], origin
 

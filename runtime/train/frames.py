@@ -116,14 +116,14 @@ class PictureStore:
             raise RuntimeError(f"clip {self._names[index]} is not decoded yet; call wait() first.")
         return clip
 
-    def picture(self, clip_index: int, frame: int) -> tuple[Tensor, Tensor, Tensor]:
+    def picture(self, clip_index: int, frame: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """One frame as floats 0..1: rgb (H, W, 3), matte (H, W) and the clip's backdrop (H, W, 3)."""
         clip = self.clip(clip_index)
-        return (
-            torch.from_numpy(clip.rgb[frame]).float() / 255.0,
-            torch.from_numpy(clip.matte[frame]).float() / 255.0,
-            torch.from_numpy(clip.plate.copy()).float() / 255.0,
+        rgb, matte, plate = (
+            torch.tensor(array, device=device).float() / 255.0
+            for array in (clip.rgb[frame], clip.matte[frame], clip.plate)
         )
+        return rgb, matte, plate
 
 
 def mouth_boxes(tracks: FrameTracks, size_px: int) -> np.ndarray:

@@ -8,29 +8,19 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from gstalker.kernels.camera import intrinsics
-from gstalker.kernels.differentiable import rasterize
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.lpips import Lpips
 from gstalker.runtime.model import trained_run
-from gstalker.runtime.model.avatar import STILL, Anchors, AvatarModel, Motion
 from gstalker.runtime.poses import avatar_space
-from gstalker.runtime.train import checkpoint, density, frames, setup
+from gstalker.runtime.train import checkpoint, frames, setup
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.keep_samples import driving_samples
-from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights, random_patch
-from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
 from gstalker.runtime.train.preview import write_preview
-from gstalker.runtime.train.sampler import FrameSampler
+from gstalker.runtime.train.trainer import Trainer, training_device
 
-ANCHOR_STEPS = 25  # the fields are evaluated at positions at most this many steps old
-MAX_BAD_STEPS = 20  # non-finite gradients in a row after which training gives up
 LOG_EVERY = 25
 
 
@@ -48,150 +38,6 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """A line that stays."""
         ...
-
-
-class Trainer:
-    """A run in memory: everything that a checkpoint holds, and the data."""
-
-    def __init__(
-        self, config: TrainConfig, dataset: Dataset, run: Path, model: AvatarModel, tracks: frames.FrameTracks,
-        pictures: frames.PictureStore, perceptual: Lpips | None = None,
-    ) -> None:  # fmt: skip
-        self.config = config
-        self.run = run
-        self.model = model
-        self.tracks = tracks
-        self.pictures = pictures
-        self.size_px = dataset.manifest.size_px
-        m = dataset.manifest
-        self.K = torch.from_numpy(intrinsics(m.focal_px, m.size_px, m.size_px)).float()
-        self.optimizer = NamedAdam(model, config)
-        self.sampler = FrameSampler(tracks, config)
-        self.generator = torch.Generator().manual_seed(config.seed + 1)
-        self.stats = density.DensityStats.zeros(len(model.canonical))
-        self.growth_steps = growth_steps(config)
-        self.mouth_boxes = frames.mouth_boxes(tracks, self.size_px)
-        self.eye_boxes = frames.eye_box_pairs(tracks, self.size_px)
-        self.step = 0
-        self.bad_steps = 0
-        self.last_bad: str | None = None  # parameter whose gradient was not finite in the last step
-        self.anchors = model.anchors()
-        self.perceptual = perceptual
-        self.perceptual_from = config.steps - round(config.losses.lpips_share * config.stage2_steps)
-        self._viewmat = torch.eye(4)
-
-    def motion_of(self, frame: int) -> Motion:
-        """The field's deltas for a training frame."""
-        code = self.model.audio(torch.from_numpy(self.tracks.mel_windows[frame])[None])[0, 0]
-        return self.model.motion(
-            code,
-            torch.from_numpy(self.tracks.expression[frame]),
-            torch.from_numpy(self.tracks.head_pose[frame]),
-            self.anchors,
-        )
-
-    def frame_loss(self, frame: int) -> FrameLoss:
-        """Render a training frame and compare it with the real one."""
-        in_stage_2 = self.step >= self.config.stage1_steps
-        motion = self.motion_of(frame) if in_stage_2 else STILL
-        posed = self.model.posed(
-            torch.from_numpy(self.tracks.camera_from_head[frame]),
-            torch.from_numpy(self.tracks.camera_from_torso[frame]),
-            motion,
-        )
-        real, matte, plate = self.pictures.picture(
-            int(self.tracks.clip_of_frame[frame]), int(self.tracks.index_in_clip[frame])
-        )
-        rgb, alpha = rasterize(
-            *posed, viewmat=self._viewmat, K=self.K, width_px=self.size_px, height_px=self.size_px,
-            background=plate, backend="cuda" if self.config.device == "cuda" else "cpu",
-            screen_gradients=self.stats.screen_gradients,
-        )  # fmt: skip
-        weights = pixel_weights(
-            self.size_px, self.mouth_boxes[frame], self.eye_boxes[frame], float(self.tracks.confidence[frame]),
-            self.config.losses,
-        )  # fmt: skip
-        outputs = None
-        if motion.head is not None:
-            outputs = motion.head / self.model.deformation.output_scale
-            moved_m = motion.head.detach()[:, :3].norm(dim=1)
-            self.stats.motion[self.model.canonical.head_movers] += moved_m
-        self.stats.frames += 1
-        loss = frame_loss(rgb, alpha, real, matte, weights, outputs, self.config.losses)
-        if self.perceptual is not None and self.step >= self.perceptual_from:
-            rows, columns = random_patch(matte, self.config.losses.lpips_patch_px, self.generator)
-            distance = self.perceptual(rgb[rows, columns], real[rows, columns])
-            loss = dataclasses.replace(loss, total=loss.total + self.config.losses.lpips * distance.mean())
-        return loss
-
-    def train_step(self) -> FrameLoss:
-        """One update.
-
-        Raises:
-            NonFiniteGradient: the gradients were not finite for MAX_BAD_STEPS steps in a row.
-        """
-        if self.step % ANCHOR_STEPS == 0:
-            self.anchors = self.model.anchors()
-        loss = None
-        for _ in range(self.config.batch_frames):
-            loss = self.frame_loss(self.sampler.next())
-            (loss.total / self.config.batch_frames).backward()
-        assert loss is not None
-        bad = self.optimizer.step(self.step)
-        self.bad_steps = self.bad_steps + 1 if bad else 0
-        if bad and self.bad_steps >= MAX_BAD_STEPS:
-            raise NonFiniteGradient(
-                f"step {self.step}: the gradient of {bad} was not finite for {MAX_BAD_STEPS} steps in a row. "
-                "The last checkpoint is sound; lower the learning rates, or check the dataset's contact sheet."
-            )
-        if bad:
-            self.stats = density.DensityStats.zeros(len(self.model.canonical))
-        self.model.canonical.enforce_bounds()
-        self.step += 1
-        if self.step in self.growth_steps:
-            self._grow()
-        self.last_bad = bad
-        return loss
-
-    def _grow(self) -> None:
-        plan = density.plan_growth(self.stats, self.model.canonical, self.config.density)
-        values, kinds, origin = density.grow(self.model.canonical, plan, self.generator)
-        self.model.canonical.replace_rows(values, kinds)
-        self.optimizer.remap_canonical(origin)
-        self.stats = density.DensityStats.zeros(len(kinds))
-        self.anchors = self.model.anchors()
-
-    def save(self) -> Path:
-        """Write a checkpoint from which training goes on exactly as if it had not stopped."""
-        extra = {f"adam/{n}": t for n, t in self.optimizer.state_tensors().items()}
-        extra["random/growth"] = self.generator.get_state()
-        extra["random/sampler"] = self.sampler.generator.get_state()
-        extra["anchors/head"], extra["anchors/torso"] = self.anchors
-        extra["stats/screen_gradients"] = self.stats.screen_gradients
-        extra["stats/motion"] = self.stats.motion
-        extra["stats/frames"] = torch.tensor([self.stats.frames])
-        return checkpoint.save_checkpoint(self.run, self.step, self.model, extra)
-
-    def restore(self, step: int, tensors: dict[str, Tensor]) -> None:
-        """Take back what `save` wrote; the model itself was rebuilt from the same tensors."""
-        self.step = step
-        moments = {n.removeprefix("adam/"): t for n, t in tensors.items() if n.startswith("adam/")}
-        self.optimizer.load_state_tensors(moments)
-        self.generator.set_state(tensors["random/growth"])
-        self.sampler.generator.set_state(tensors["random/sampler"])
-        self.anchors = Anchors(tensors["anchors/head"], tensors["anchors/torso"])
-        self.stats = density.DensityStats(
-            tensors["stats/screen_gradients"], tensors["stats/motion"], int(tensors["stats/frames"])
-        )
-
-
-def growth_steps(config: TrainConfig) -> frozenset[int]:
-    """The steps after which Gaussians are added."""
-    d = config.density
-    if d.rounds == 0:
-        return frozenset()
-    shares = np.linspace(d.start_share, d.end_share, d.rounds)
-    return frozenset((shares * config.steps).astype(int).tolist())
 
 
 def train(
@@ -220,6 +66,7 @@ def train(
         InputError: bad dataset, the run exists, or there is nothing to resume.
         NonFiniteGradient: training could not go on.
     """
+    training_device(config.device)  # complain before anything slow happens
     dataset = Dataset(dataset_folder)
     names = [c.name for c in dataset.clips("train")]
     if not names:

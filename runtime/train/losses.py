@@ -64,7 +64,7 @@ def frame_loss(
     dssim = 1.0 - fused_ssim(rgb, real)
     outline = (alpha - matte).abs().mean()
     total = (1 - config.dssim) * l1 + config.dssim * dssim + config.matte * outline
-    delta = torch.zeros(())
+    delta = rgb.new_zeros(())
     if delta_outputs is not None:
         delta = delta_outputs.square().mean()
         total = total + config.delta * delta

@@ -100,7 +100,7 @@ class NamedAdam:
             moved = dict(state)
             if name.startswith(CANONICAL_PREFIX):
                 for key in ("exp_avg", "exp_avg_sq"):
-                    rows = state[key][origin.clamp(min=0)].clone()
+                    rows = state[key][origin.clamp(min=0)]  # indexing copies
                     rows[fresh] = 0
                     moved[key] = rows
             self._adam.state[parameter] = moved
@@ -118,4 +118,4 @@ class NamedAdam:
         by_name = self._trained()
         for path, value in tensors.items():
             name, key = path.rsplit("/", 1)
-            self._adam.state[by_name[name]][key] = value.clone()
+            self._adam.state[by_name[name]][key] = value.to(by_name[name].device).clone()

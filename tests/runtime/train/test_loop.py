@@ -185,6 +185,19 @@ def test_an_existing_run_is_not_overwritten(run: Path, dataset: Path):
         loop.train(dataset, run, tiny(4), Quiet(), resume=False)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here: nothing to refuse")
+def test_training_on_a_gpu_that_is_not_there_is_refused_before_anything_is_written(dataset: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="--device cuda: expected a CUDA GPU and a CUDA build of torch, found none"):
+        loop.train(dataset, tmp_path / "run", tiny(4, device="cuda"), Quiet(), resume=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_a_run_on_the_gpu_learns_as_on_the_cpu(dataset: Path, run: Path, tmp_path: Path):
+    on_gpu = loop.train(dataset, tmp_path / "run", tiny(300, device="cuda"), Quiet(), resume=False)
+    assert mean_psnr(on_gpu, dataset) > mean_psnr(run, dataset) - 1.0  # sums in another order: not the same bits
+
+
 def test_nothing_to_resume_is_said(dataset: Path, tmp_path: Path):
     with pytest.raises(InputError, match="expected a training run"):
         loop.train(dataset, tmp_path / "none", tiny(4), Quiet(), resume=True)
