@@ -21,7 +21,7 @@ class AudioEncoderConfig:
     """Sizes of the encoder."""
 
     mel_bands: int = 80  # width of a log-mel frame
-    channels: int = 64  # width of the convolutions
+    channels: int = 96  # width of the convolutions
     code_size: int = 32  # A, width of an audio code
     context_convolutions: int = 3  # 3-tap layers after the two stride-2 ones; each widens the view by 80 ms
     smoothing_frames: int = 8  # video frames that the attention looks over
