@@ -10,6 +10,8 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+NOTES_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Prepare:
@@ -37,7 +39,8 @@ class Prepare:
     """Allow the face model (3.8 MB, Google, Apache-2.0) to be downloaded once if it is not found."""
 
     matte_model: Path | None = None
-    """ONNX matte network, needed only where the backdrop is not plain and coloured (docs/training.md)."""
+    """ONNX matte network such as ISNet, needed only where the backdrop is not plain and coloured: input
+    (1, 3, S, S) RGB as (value - 128) / 256, first output (1, 1, S, S), 0 backdrop to 1 person."""
 
     focal_px: float | None = None
     """Focal length of the cropped pictures, pixels. Default: 2.2 times size-px."""
@@ -50,6 +53,7 @@ class Prepare:
 
     def run(self) -> None:
         """Prepare, with a progress bar."""
+        from gstalker.runtime.dataset import read_manifest
         from gstalker.runtime.prepare.pipeline import PrepareConfig, prepare
 
         config = PrepareConfig(
@@ -83,4 +87,16 @@ class Prepare:
                 bar.update(tasks[step], completed=done)
 
             folder = prepare(config, show)
-        console.print(f"dataset: {folder}  (look at {folder / 'contact_sheet.png'})")
+        manifest = read_manifest(folder)
+        notes = [f"{c.name}: {note}" for c in manifest.clips for note in c.notes]
+        for line in notes[:NOTES_SHOWN]:
+            console.print(line, markup=False, highlight=False)
+        if len(notes) > NOTES_SHOWN:
+            console.print(f"... and {len(notes) - NOTES_SHOWN} more such notes in {folder / 'dataset.json'}")
+        tests = sum(c.split == "test" for c in manifest.clips)
+        seconds = sum(c.frame_count for c in manifest.clips) / manifest.fps
+        console.print(
+            f"{folder}: {len(manifest.clips)} clips ({tests} to test), {seconds:.0f} s, backdrop: {manifest.backdrop}. "
+            f"Look at {folder / 'contact_sheet.png'}",
+            markup=False,
+        )

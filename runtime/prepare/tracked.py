@@ -88,7 +88,7 @@ def not_plain(spread: float, saturation: float) -> str:
     return (
         f"expected a plain coloured backdrop, found one that varies by {spread:.0f} of 255 (at most "
         f"{chroma.PLAIN_BACKDROP:.0f}) with saturation {saturation:.2f} (at least {chroma.PLAIN_SATURATION}). "
-        "Give --matte-model an ONNX portrait matte network, ISNet-like; docs/training.md says what fits."
+        "Give --matte-model an ONNX portrait matte network, such as ISNet; docs/training.md says what fits."
     )
 
 
