@@ -11,6 +11,7 @@ from gstalker.runtime.evaluate.evaluation import EvaluationResult, chosen_clips,
 from gstalker.runtime.evaluate.instruments import find_instruments
 from gstalker.runtime.evaluate.measure import Progress
 from gstalker.runtime.evaluate.nearest import NearestByAudio
+from gstalker.runtime.evaluate.threads import leave_a_core
 
 
 def evaluate_run(run: Path, out: Path, config: EvalConfig, progress: Progress | None = None) -> EvaluationResult:
@@ -35,7 +36,6 @@ def evaluate_run(run: Path, out: Path, config: EvalConfig, progress: Progress | 
             f"{facts.focal_px:g} px, got {manifest.size_px} px and {manifest.focal_px:g} px. Give it with --dataset."
         )
     chosen_clips(dataset, config)  # complain before anything slow happens
-    instruments = find_instruments(config, dataset, progress)
-    return evaluate(
-        dataset, subjects_from_run(run, dataset), [NearestByAudio(dataset)], instruments, out, config, progress
-    )
+    subjects = subjects_from_run(run, dataset)
+    with find_instruments(config, dataset, progress) as instruments, leave_a_core():
+        return evaluate(dataset, subjects, [NearestByAudio(dataset)], instruments, out, config, progress)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +12,16 @@ from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate import find_models
 from gstalker.runtime.evaluate.config import EvalConfig
-from gstalker.runtime.evaluate.detection import Detection, Detector
+from gstalker.runtime.evaluate.detection import Detector
 from gstalker.runtime.evaluate.evaluation import Instruments
+from gstalker.runtime.evaluate.face_process import FaceProcess
 from gstalker.runtime.evaluate.fitted_reader import FEWEST_FRAMES, FittedReader
 from gstalker.runtime.evaluate.measure import Compare, Progress
-from gstalker.runtime.prepare.face import BLENDSHAPE_NAMES, FaceTracker, MediaPipeTracker
 from gstalker.runtime.prepare.face_model import FILE_NAME
 
 
-class TrackerDetector:
-    """The tracker that `prepare` uses, looking at rendered and real pictures alike."""
-
-    name = "MediaPipe Face Landmarker"
-    blendshape_names = BLENDSHAPE_NAMES
-
-    def __init__(self, tracker: FaceTracker) -> None:
-        self._tracker = tracker
-
-    def detect(self, pictures: Iterable[np.ndarray]) -> Detection:
-        """See `Detector.detect`."""
-        track = self._tracker.track(pictures)
-        return Detection(track.landmarks_px[..., :2], track.blendshapes)
-
-
-def find_instruments(config: EvalConfig, dataset: Dataset, progress: Progress | None = None) -> Instruments:
+@contextmanager
+def find_instruments(config: EvalConfig, dataset: Dataset, progress: Progress | None = None) -> Iterator[Instruments]:
     """Everything this machine has, and one sentence for each thing it lacks.
 
     Raises:
@@ -42,9 +29,13 @@ def find_instruments(config: EvalConfig, dataset: Dataset, progress: Progress | 
             for and is not at hand.
     """
     missing: list[str] = []
-    detector = _detector(config, dataset, progress, missing)
     lpips = _lpips(config.lpips_weights, missing)
-    return Instruments(ssim, detector, lpips, tuple(missing))
+    detector = _detector(config, dataset, progress, missing)
+    try:
+        yield Instruments(ssim, detector, lpips, tuple(missing))
+    finally:
+        if isinstance(detector, FaceProcess):
+            detector.close()
 
 
 def ssim(rendered: np.ndarray, real: np.ndarray) -> float:
@@ -63,7 +54,7 @@ def _detector(config: EvalConfig, dataset: Dataset, progress: Progress | None, m
     if config.face_reader == "mediapipe" or config.face_model or (config.face_reader == "auto" and filmed):
         model = find_models.find_landmark_model(config.face_model)
         if model is not None:
-            return _mediapipe(model)
+            return FaceProcess(model)
         lacking = f"{FILE_NAME} was not found. Give --face-model, or put it into the folder $GSTALKER_MODELS."
         if config.face_reader == "mediapipe":
             raise InputError(f"--face-reader mediapipe: {lacking}")
@@ -78,15 +69,6 @@ def _detector(config: EvalConfig, dataset: Dataset, progress: Progress | None, m
     if progress:
         progress.stage("fitting the face reader", len(entries))
     return FittedReader(dataset, progress.advance if progress else None)
-
-
-def _mediapipe(model: Path) -> Detector:
-    tracker = MediaPipeTracker(model)
-    try:
-        tracker.track([np.zeros((64, 64, 3), np.uint8)])  # the file is read only when the first picture comes
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{model}: expected MediaPipe's {FILE_NAME}, it cannot be loaded ({error}).") from error
-    return TrackerDetector(tracker)
 
 
 def _lpips(given: Path | None, missing: list[str]) -> Compare | None:

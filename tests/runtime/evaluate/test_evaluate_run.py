@@ -7,6 +7,7 @@ import json
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     stub = types.ModuleType("subjects_from_run")
     vars(stub)["subjects_from_run"] = subjects_from_run
     monkeypatch.setitem(sys.modules, "gstalker.runtime.evaluate.subjects_from_run", stub)
-    monkeypatch.setattr(module, "find_instruments", lambda *given: Instruments(lambda a, b: 1.0, None, None))
+    arithmetic = Instruments(lambda a, b: 1.0, None, None)
+    monkeypatch.setattr(module, "find_instruments", lambda *given: nullcontext(arithmetic))
 
 
 @pytest.fixture
