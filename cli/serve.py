@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -62,7 +65,6 @@ class Serve:
             start_now=self.start == "now",
             exit_when_done=self.exit_when_done,
         )
-        stopped = _catch_signals()
         with console.status("loading the avatar"):
             servers = prepare(
                 *(self.bundles, self.audio, self.address, options),
@@ -70,21 +72,29 @@ class Serve:
                 log=lambda line: console.print(escape(line)),
             )
         try:
-            for server in servers:
-                # On standard output and flushed: scripts wait for this line.
-                print(f"serving {server.name} at {server.address.control}", flush=True)
-            notices = dict.fromkeys(server.notice for server in servers)
-            console.print(*(escape(notice) for notice in notices))
-            serve(servers, options, lambda: bool(stopped))
+            with _asked_to_end() as received:
+                for server in servers:
+                    # On standard output and flushed: scripts wait for this line.
+                    print(f"serving {server.name} at {server.address.control}", flush=True)
+                for notice in dict.fromkeys(server.notice for server in servers):
+                    console.print(escape(notice))
+                serve(servers, options, lambda: bool(received))
         finally:
             for server in servers:
                 server.close()
                 print(f"{server.name}: {server.statistics.summary()}", flush=True)
 
 
-def _catch_signals() -> list[int]:
+@contextmanager
+def _asked_to_end() -> Iterator[list[int]]:
     """A list that fills when the process is asked to end: the loop leaves by itself, and says goodbye."""
     received: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda caught, _: received.append(caught))
-    return received
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        yield received
+        return
+    before = {n: signal.signal(n, lambda caught, _: received.append(caught)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

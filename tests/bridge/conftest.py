@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.running_server import Running, run_server
 from made_bundle import write_made_bundle
 
 from gstalker.runtime.dataset import write_wav
@@ -63,3 +65,12 @@ def silent_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data[place : place + 4] = b"\0\0\0\0"
     path.write_bytes(data)
     return path
+
+
+@pytest.fixture
+def running(bundle_path: Path, speech_path: Path, free_port: int) -> Iterator[Running]:
+    """That avatar with that sound, waiting for its first client."""
+    running = run_server(bundle_path, speech_path, free_port)
+    yield running
+    running.end()
+    running.server.close()

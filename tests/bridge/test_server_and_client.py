@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
+from helpers.running_server import Running, run_server
 
 from gstalker.bridge import schema
 from gstalker.bridge.client import AvatarClient
 from gstalker.bridge.codec import decode, encode
 from gstalker.bridge.errors import Refused, ServerLost, WireError, WireVersionError
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd, StreamEnd, Welcome
-from gstalker.bridge.server import AvatarServer, ServeOptions, prepare, serve
-from gstalker.bridge.stream import StreamOptions
+from gstalker.bridge.server import ServeOptions, prepare, serve
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.infer import AvatarRuntime
 
 pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
-
-
-@dataclass
-class Running:
-    """A server in a thread."""
-
-    server: AvatarServer
-    address: str
-    log: list[str]
-    stop: threading.Event
-    thread: threading.Thread
-
-    def end(self) -> None:
-        self.stop.set()
-        self.thread.join(timeout=20)
-        assert not self.thread.is_alive(), "the server did not stop"
-
-
-def run_server(bundle: Path, audio: Path | None, port: int, **options: bool) -> Running:
-    log: list[str] = []
-    address, stop = f"tcp://127.0.0.1:{port}", threading.Event()
-    serve_options = ServeOptions(stream=StreamOptions(lead_s=0.5), **options)
-    (server,) = prepare([bundle], audio, address, serve_options, log=log.append)
-    thread = threading.Thread(target=serve, args=([server], serve_options, stop.is_set), daemon=True)
-    thread.start()
-    return Running(server, address, log, stop, thread)
-
-
-@pytest.fixture
-def running(bundle_path: Path, speech_path: Path, free_port: int) -> Iterator[Running]:
-    running = run_server(bundle_path, speech_path, free_port)
-    yield running
-    running.end()
-    running.server.close()
 
 
 def take(client: AvatarClient, kind: type[schema.Message], count: int, most: int = 400) -> list:
