@@ -13,8 +13,8 @@ import numpy as np
 
 from gstalker.kernels.camera import Camera
 from gstalker.kernels.cpu_bin import bin_splats, share_tiles
-from gstalker.kernels.cpu_blend import blend, blend_backward
-from gstalker.kernels.cpu_project import TILE_COLS, TILE_ROWS, project, project_backward
+from gstalker.kernels.cpu_blend import TILE_COLS, TILE_ROWS, blend, blend_backward
+from gstalker.kernels.cpu_project import project, project_backward
 from gstalker.kernels.gaussians import Gaussians
 from gstalker.kernels.rendered_image import RenderedImage
 from gstalker.kernels.sh import view_colors
@@ -104,7 +104,7 @@ def draw(
     if K.shape != (3, 3) or not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0):
         raise ValueError(f"K: expected (3, 3) finite values with positive focal lengths, got {K.tolist()}.")
     splats, depths_m, tiles, bad = project(
-        means, quats_wxyz, scales, opacities, colors, viewmat, K, width_px, height_px
+        means, quats_wxyz, scales, opacities, colors, viewmat, K, width_px, height_px, TILE_ROWS, TILE_COLS
     )
     if bad >= 0:
         raise ValueError(_describe_bad(inputs, int(bad)))

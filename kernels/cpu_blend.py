@@ -19,8 +19,6 @@ from gstalker.kernels.cpu_project import (
     Q_MAX,
     RED,
     SHEAR,
-    TILE_COLS,
-    TILE_ROWS,
 )
 from gstalker.kernels.reference import ALPHA_CUT, ALPHA_MAX, TRANSMITTANCE_STOP
 from gstalker.kernels.simd import (
@@ -35,6 +33,10 @@ from gstalker.kernels.simd import (
     store,
     sum_lanes,
 )
+
+# Small enough for the first cache, and enough of them to share among threads.
+TILE_ROWS = 32
+TILE_COLS = 64
 
 # A tile's pixels lie in flat arrays, each row with room for the lanes of a span that starts in its last column.
 _STRIDE = TILE_COLS + LANES

@@ -14,9 +14,6 @@ from numba import njit, prange
 
 from gstalker.kernels.reference import ALPHA_CUT, DILATION_PX2, NEAR_M
 
-TILE_ROWS = 32
-TILE_COLS = 64
-
 # Splats centred farther away than this are not drawn, and wider ones are as good as flat. A trained avatar never
 # comes near; finite rubbish must do no harm.
 _FARTHEST_PX = 1e7
@@ -72,12 +69,13 @@ def _finite(means, quats, scales, opacities, colors, i):
 
 
 @njit(parallel=True, cache=True)
-def project(means, quats, scales, opacities, colors, viewmat, K, width_px, height_px):
+def project(means, quats, scales, opacities, colors, viewmat, K, width_px, height_px, tile_rows, tile_cols):
     """Project every Gaussian.
 
     Args:
         means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3): float32.
         viewmat (4, 4), K (3, 3): float64.
+        tile_rows, tile_cols: px; arguments because numba's cache does not notice when an imported constant changes.
 
     Returns:
         splats: (N, SPLAT_FIELDS) float32.
@@ -119,10 +117,10 @@ def project(means, quats, scales, opacities, colors, viewmat, K, width_px, heigh
             continue
         if abs(centre_x) > _FARTHEST_PX or abs(centre_y) > _FARTHEST_PX:
             continue  # single precision has no pixels there
-        tiles[i, 0] = int(x0) // TILE_COLS
-        tiles[i, 1] = (math.ceil(x1) + TILE_COLS - 1) // TILE_COLS
-        tiles[i, 2] = int(y0) // TILE_ROWS
-        tiles[i, 3] = (math.ceil(y1) + TILE_ROWS - 1) // TILE_ROWS
+        tiles[i, 0] = int(x0) // tile_cols
+        tiles[i, 1] = (math.ceil(x1) + tile_cols - 1) // tile_cols
+        tiles[i, 2] = int(y0) // tile_rows
+        tiles[i, 3] = (math.ceil(y1) + tile_rows - 1) // tile_rows
         splats[i, MEAN_X] = centre_x
         splats[i, MEAN_Y] = centre_y
         splats[i, INV_VAR_X] = 1.0 / min(v, _FARTHEST_PX**2)
