@@ -32,16 +32,9 @@ def find_landmark_model(given: Path | None) -> Path | None:
 
 
 def model_folders() -> list[Path]:
-    """Folders that may hold models, in the order they are looked through.
-
-    $GSTALKER_MODELS, the user's cache, then the models that lie beside test data: $GSTALKER_DATA/models and
-    ../shared/data/models.
-    """
+    """Folders that may hold models, in the order they are looked through: $GSTALKER_MODELS, the user's cache."""
     folders = [Path(os.environ["GSTALKER_MODELS"])] if os.environ.get("GSTALKER_MODELS") else []
     folders.append(face_model.cache_folder())
-    if os.environ.get("GSTALKER_DATA"):
-        folders.append(Path(os.environ["GSTALKER_DATA"]) / "models")
-    folders.append(Path("..") / "shared" / "data" / "models")
     return folders
 
 

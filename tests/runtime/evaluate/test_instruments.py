@@ -16,6 +16,7 @@ from gstalker.runtime.evaluate.config import EvalConfig
 from gstalker.runtime.evaluate.find_models import find_landmark_model, find_lpips_weights
 from gstalker.runtime.evaluate.fitted_reader import FittedReader
 from gstalker.runtime.evaluate.instruments import find_instruments, ssim
+from gstalker.runtime.prepare.face_model import cache_folder
 
 
 @pytest.fixture
@@ -23,8 +24,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No models anywhere."""
     home = tmp_path / "home" / "project"
     home.mkdir(parents=True)
-    for name in ("GSTALKER_MODELS", "GSTALKER_DATA"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("GSTALKER_MODELS", raising=False)
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(home)
@@ -72,16 +72,12 @@ def test_mediapipe_asked_for_must_be_at_hand(bare_machine: Path):
         find_instruments(config, made(bare_machine / "d", frames=4)).__enter__()
 
 
-@pytest.mark.parametrize("place", ["GSTALKER_MODELS", "GSTALKER_DATA", "beside"])
+@pytest.mark.parametrize("place", ["GSTALKER_MODELS", "cache"])
 def test_models_are_found_in_their_usual_folders(place: str, bare_machine: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = {
-        "GSTALKER_MODELS": bare_machine / "m",
-        "GSTALKER_DATA": bare_machine / "d" / "models",
-        "beside": bare_machine.parent / "shared" / "data" / "models",
-    }[place]
+    folder = bare_machine / "m" if place == "GSTALKER_MODELS" else cache_folder()
     folder.mkdir(parents=True)
-    if place != "beside":
-        monkeypatch.setenv(place, str(folder if place == "GSTALKER_MODELS" else folder.parent))
+    if place == "GSTALKER_MODELS":
+        monkeypatch.setenv(place, str(folder))
     assert find_lpips_weights(None) is None
     assert find_landmark_model(None) is None
     for name in ("lpips_alex.npz", "face_landmarker.task"):
