@@ -64,6 +64,7 @@ class Evaluate:
             result = evaluate_run(self.run_folder, self.out, config, progress)
 
         console = Console(highlight=False)
+        console.width = max(console.width, 132)  # a column a subject; a narrower terminal wraps whole lines
         part = figure_table(result.figures.overall, result.figures.real, main_only=True)
         table = Table(box=None, header_style="bold")
         table.add_column("")

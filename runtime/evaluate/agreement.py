@@ -58,7 +58,8 @@ class Lag:
 
     Attributes:
         correlation: with no shift; None where either stands still.
-        lag_s: the shift with the highest correlation; positive: the curve comes after the signal.
+        lag_s: the shift with the highest correlation; positive: the curve comes after the signal. None where
+            that is the first or the last shift tried: the true one lies beyond, or there is none.
         correlation_at_lag: the highest correlation.
     """
 
@@ -86,6 +87,8 @@ def best_lag(signals: Sequence[np.ndarray], curves: Sequence[np.ndarray], lags_s
         return Lag(None, None, None)
     zero, best = int(np.argmin(np.abs(lags_s))), int(np.nanargmax(correlations))
     at_zero = float(correlations[zero]) if np.isfinite(correlations[zero]) else None
+    if best in (0, len(lags_s) - 1):
+        return Lag(at_zero, None, None)
     return Lag(at_zero, float(lags_s[best]), float(correlations[best]))
 
 

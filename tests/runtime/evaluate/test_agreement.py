@@ -77,6 +77,15 @@ def test_a_known_lag_is_found(lag: float):
     assert found.correlation <= found.correlation_at_lag
 
 
+def test_a_lag_beyond_the_search_is_not_claimed():
+    lags = np.round(np.arange(-5, 6) * 0.04, 2)
+    times = np.arange(60) / 25
+    signal = np.sin(2 * np.pi * 0.5 * (times[None] - lags[:, None]))
+    found = best_lag([signal], [np.sin(2 * np.pi * 0.5 * (times - 0.4))], lags)
+    assert found.correlation is not None
+    assert (found.lag_s, found.correlation_at_lag) == (None, None)
+
+
 def test_a_still_mouth_has_no_lag():
     found = best_lag([np.ones((3, 10))], [np.ones(10)], np.array([-0.1, 0.0, 0.1]))
     assert (found.correlation, found.lag_s, found.correlation_at_lag) == (None, None, None)
