@@ -233,7 +233,8 @@ def _tufts(image: np.ndarray, plate: np.ndarray, person: np.ndarray, landmarks_p
     near = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))).astype(bool)
     near &= ~below_jaw(landmarks_px[:, :2], height, width)
     changed = near & (_largest_change(image, plate) > HAIR_CHANGE)
-    count, labels = cv2.connectedComponents((changed | (person > 0)).astype(np.uint8))
+    count, components = cv2.connectedComponents((changed | (person > 0)).astype(np.uint8))
+    labels = components.astype(np.int64)
     touching = np.zeros(count, bool)
     touching[np.unique(labels[person > 0])] = True
     touching[0] = False

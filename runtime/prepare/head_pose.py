@@ -90,7 +90,7 @@ def track_pose(
     Raises:
         ValueError: no frame has a face.
     """
-    seen = np.isfinite(landmarks_px[:, RIGID_POINTS, :2]).all(axis=(1, 2))
+    seen = np.asarray(np.isfinite(landmarks_px[:, RIGID_POINTS, :2]).all(axis=(1, 2)))
     if not seen.any():
         raise ValueError("landmarks_px: expected a face in one frame at least, got none")
     K = intrinsics(focal_px, size_px)

@@ -81,7 +81,7 @@ def plate_behind(pictures: np.ndarray, mattes: np.ndarray) -> tuple[np.ndarray, 
     free = np.stack([cv2.dilate(m, kernel) < BACKDROP_BELOW for m in mattes[picked]])
     sample = np.ma.masked_array(pictures[picked], np.broadcast_to(~free[..., None], (*free.shape, 3)))
     median = np.ma.median(sample, axis=0)
-    unseen = ~free.any(axis=0)
+    unseen = np.asarray(~free.any(axis=0))
     plate = np.round(median.filled(0)).astype(np.uint8)
     if unseen.all():
         return np.full_like(plate, 128), float("inf")

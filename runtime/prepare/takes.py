@@ -175,8 +175,8 @@ class _CutSplitter:
 
 def _colours(picture: np.ndarray) -> np.ndarray:
     """Normalised 8 x 8 x 8 histogram of a small version of the picture."""
-    small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3) >> 5
-    bins = small[:, 0].astype(np.int64) * 64 + small[:, 1] * 8 + small[:, 2]
+    small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.int64) >> 5
+    bins = small[:, 0] * 64 + small[:, 1] * 8 + small[:, 2]
     return np.bincount(bins, minlength=512) / len(bins)
 
 

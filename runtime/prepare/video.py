@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from gstalker.runtime.dataset import AUDIO_RATE_HZ, FPS
 from gstalker.runtime.errors import InputError
@@ -64,7 +65,7 @@ def open_video(path: Path) -> VideoInfo:
             promised_s = _promised_s(stream) or (container.duration or 0) / av.time_base
             turns = round(first.rotation / 90) % 4
             width, height = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise InputError(
             f"{path}: expected a video, could not read it ({_reason(error)}). It may be cut off or of another format."
         ) from error
@@ -115,6 +116,8 @@ def _decode(info: VideoInfo) -> Iterator[tuple[np.ndarray, float]]:
                 if packet.stream is not stream:
                     continue
                 for frame in packet.decode():
+                    if not isinstance(frame, av.VideoFrame):
+                        continue
                     stored_s = float(index / info.rate) if frame.time is None else frame.time
                     first_s = stored_s if index == 0 else first_s
                     at_s = stored_s - first_s
@@ -124,7 +127,7 @@ def _decode(info: VideoInfo) -> Iterator[tuple[np.ndarray, float]]:
             promised_s = _promised_s(stream)
             whole_s = (container.duration or 0) / av.time_base
             begin_s = (container.start_time or 0) / av.time_base
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise InputError(
             f"{info.path}: expected a whole video, it breaks off after {index} frames ({_reason(error)}). "
             "Copy or record it again."
@@ -167,15 +170,16 @@ def read_sound(info: VideoInfo) -> np.ndarray:
             video, audio = container.streams.video[0], container.streams.audio[0]
             picture_s: float | None = None
             for packet in container.demux(video, audio):
-                if packet.stream is video:
-                    if picture_s is None and (frames := packet.decode()):
-                        picture_s = frames[0].time
+                if packet.stream is video and picture_s is not None:
                     continue
                 for frame in packet.decode():
-                    sound_s = frame.time if sound_s is None else sound_s
-                    blocks += [f.to_ndarray().ravel() for f in resampler.resample(frame)]
+                    if isinstance(frame, av.VideoFrame):
+                        picture_s = frame.time if picture_s is None else picture_s
+                    elif isinstance(frame, av.AudioFrame):
+                        sound_s = frame.time if sound_s is None else sound_s
+                        blocks += [f.to_ndarray().ravel() for f in resampler.resample(frame)]
             blocks += [f.to_ndarray().ravel() for f in resampler.resample(None)]
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise InputError(
             f"{info.path}: expected sound, could not decode it ({_reason(error)}). Convert it to MP4 first."
         ) from error

@@ -32,8 +32,8 @@ def red_keeper(path: Path, size: int | str = 64, channels: int = 3, out_channels
         [helper.make_tensor_value_info("matte", TensorProto.FLOAT, [1, out_channels, size, size])],
         [
             onnx.numpy_helper.from_array(weights, "weights"),
-            onnx.numpy_helper.from_array(np.float32(0.0), "zero"),
-            onnx.numpy_helper.from_array(np.float32(1.0), "one"),
+            onnx.numpy_helper.from_array(np.array(0.0, np.float32), "zero"),
+            onnx.numpy_helper.from_array(np.array(1.0, np.float32), "one"),
         ],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path)

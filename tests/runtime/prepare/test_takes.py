@@ -16,8 +16,8 @@ def shot(count: int, x: float = 80.0, backdrop: str = "blue", step: float = 0.1)
     return [draw(Drawing(face_px=(x + step * i, 56.0), backdrop=backdrop)) for i in range(count)]
 
 
-def found(tmp_path: Path, pictures: list[np.ndarray], **kwargs: float) -> list[takes.Take]:
-    return find_takes(open_video(write_video(tmp_path / "a.mp4", pictures, **kwargs)), SkinTracker())
+def found(tmp_path: Path, pictures: list[np.ndarray], sound_s: float | None = None) -> list[takes.Take]:
+    return find_takes(open_video(write_video(tmp_path / "a.mp4", pictures, sound_s=sound_s)), SkinTracker())
 
 
 def spans(several: list[takes.Take]) -> list[tuple[int, int]]:

@@ -37,11 +37,12 @@ def moved(picture: np.ndarray, matte: np.ndarray, motion: tuple[float, float, fl
     cos, sin = np.cos(angle), np.sin(angle)
     px, py = pivot[0] - 0.5, pivot[1] - 0.5  # warpAffine counts from the first pixel's centre
     warp = np.array([[cos, -sin, px + dx - cos * px + sin * py], [sin, cos, py + dy - sin * px - cos * py]])
-    border = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REPLICATE}
-    return (
-        cv2.warpAffine(picture, warp, (SIZE_PX, SIZE_PX), **border),
-        cv2.warpAffine(matte, warp, (SIZE_PX, SIZE_PX), **border),
-    )
+
+    def warped(image: np.ndarray) -> np.ndarray:
+        size = (SIZE_PX, SIZE_PX)
+        return cv2.warpAffine(image, warp, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    return warped(picture), warped(matte)
 
 
 @pytest.mark.parametrize(
