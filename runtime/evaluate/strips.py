@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from gstalker.runtime.evaluate.font import label_font
 
 _INK, _PAPER = (28, 28, 30), (250, 250, 248)
-_LABEL_PX, _GAP_PX, _HEAD_PX = 150, 3, 22
+_LABEL_PX, _GAP_PX, _HEAD_PX = 190, 3, 30
 
 
 def sheet(
@@ -40,10 +40,10 @@ def sheet(
     )
     draw = ImageDraw.Draw(image)
     for column, heading in enumerate(headings):
-        draw.text((_LABEL_PX + column * (width + _GAP_PX) + 2, 4), heading, fill=_INK, font=label_font(12))
+        draw.text((_LABEL_PX + column * (width + _GAP_PX) + 2, 4), heading, fill=_INK, font=label_font(18))
     for row, (label, pictures) in enumerate(rows):
         top = _HEAD_PX + row * (height + _GAP_PX)
-        draw.multiline_text((6, top + 6), _wrap(label), fill=_INK, font=label_font(13), spacing=3)
+        draw.multiline_text((6, top + 6), _wrap(label), fill=_INK, font=label_font(19), spacing=4)
         for column, picture in enumerate(pictures):
             cell = Image.fromarray(np.ascontiguousarray(picture))
             if scale != 1.0:
