@@ -82,6 +82,7 @@ class AvatarStream:
         self._speech_over_at: int | None = None  # frame at which the last utterance ended by itself
         self._sequence = 0
         self._usual_compute_s = 0.0
+        self._dropping = False
         self._packed = np.empty((maker.mover_count, BYTES_PER_MOVER), np.uint8)
 
     @property
@@ -214,8 +215,11 @@ class AvatarStream:
     def _send_frame(self, index: int, time_s: float, speech_frame: int | None) -> None:
         # Do not begin what cannot be in time: on a machine that is too slow some frames in time are worth more than
         # all of them too late. A frame that is hardly overdue is always tried, so one slow moment cannot stop a stream.
-        expected_s = min(self._usual_compute_s, 0.9 * self.options.lead_s)
-        if self._overdue_s(time_s) + expected_s > self.options.lead_s:
+        # Once frames must be dropped, half of the lead is won back, or every next hitch would cost frames again.
+        lead_s = self.options.lead_s
+        allowed_s = lead_s - min(self._usual_compute_s, 0.9 * lead_s)
+        self._dropping = self._overdue_s(time_s) > (min(allowed_s, lead_s / 2) if self._dropping else allowed_s)
+        if self._dropping:
             self.statistics.frames_dropped += 1
             return
         began_s = self._steady()

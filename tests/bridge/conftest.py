@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 from helpers.running_server import Running, run_server
 from made_bundle import write_made_bundle
 
+from gstalker.bridge import schema
+from gstalker.bridge.codec import encode
 from gstalker.runtime.dataset import write_wav
 
 
@@ -74,3 +78,24 @@ def running(bundle_path: Path, speech_path: Path, free_port: int) -> Iterator[Ru
     yield running
     running.end()
     running.server.close()
+
+
+@pytest.fixture
+def server_of_another_version(free_port: int) -> Iterator[str]:
+    """The address of a server that answers one request in wire version 99."""
+    context, done = zmq.Context(), threading.Event()
+    socket = context.socket(zmq.ROUTER)
+    socket.bind(f"tcp://127.0.0.1:{free_port}")
+
+    def answer_once() -> None:
+        identity, _ = socket.recv_multipart()
+        refusal = schema.Refusal(request_id=0, code="wire_version", reason="expected 99, got 1.")
+        socket.send_multipart([identity, bytes(encode(refusal, wire_version=99))])
+        done.wait(30)
+
+    thread = threading.Thread(target=answer_once, daemon=True)
+    thread.start()
+    yield f"tcp://127.0.0.1:{free_port}"
+    done.set()
+    thread.join(10)
+    context.destroy(linger=0)

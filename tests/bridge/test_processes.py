@@ -20,7 +20,7 @@ pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu 
 
 GSTALKER = [sys.executable, "-m", "gstalker.cli.main"]
 # Processes are started on machines that are busy with other tests: the lead covers for it.
-LEAD = ("--lead", "1.0")
+LEAD = ("--lead", "2.0")
 
 
 class Server:
@@ -167,6 +167,12 @@ def test_where_nobody_serves_record_says_so_and_writes_nothing(free_port: int, t
 def test_a_recording_that_makes_no_sense_is_refused(words: tuple[object, ...], text: str, tmp_path: Path, capsys):
     assert main(["record", "tcp://127.0.0.1:5555", "--out", str(tmp_path / "s"), *map(str, words)]) == 2
     assert text in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_server_of_another_wire_version_is_not_recorded(server_of_another_version: str, tmp_path: Path, capsys):
+    assert main(["record", server_of_another_version, "--out", str(tmp_path / "s")]) == 2
+    assert "wire version: expected 1, got 99" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "s").exists()
 
 
 def serve_fails(*words: object) -> str:

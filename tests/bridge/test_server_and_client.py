@@ -150,7 +150,7 @@ def test_stop_play_and_statistics_are_answered(running: Running):
         assert stats.frames_sent > 2
         assert stats.audio_chunks_sent > 2
         assert stats.requests_refused == 0
-        assert stats.stream_time_s > -0.5
+        assert stats.stream_time_s > -2.0
 
 
 def test_an_avatar_without_a_sound_refuses_to_play(bundle_path: Path, free_port: int):
@@ -189,26 +189,9 @@ def test_a_client_of_another_wire_version_is_refused_with_both_versions(running:
     assert any("expected 1, got 99" in line for line in running.log)
 
 
-def test_a_server_of_another_wire_version_is_named_by_the_client(free_port: int):
-    context, done = zmq.Context(), threading.Event()
-    socket = context.socket(zmq.ROUTER)
-    socket.bind(f"tcp://127.0.0.1:{free_port}")
-
-    def answer_once() -> None:
-        identity, _ = socket.recv_multipart()
-        refusal = schema.Refusal(request_id=0, code="wire_version", reason="expected 99, got 1.")
-        socket.send_multipart([identity, bytes(encode(refusal, wire_version=99))])
-        done.wait(10)
-
-    thread = threading.Thread(target=answer_once, daemon=True)
-    thread.start()
-    try:
-        with pytest.raises(WireVersionError, match="wire version: expected 1, got 99"):
-            AvatarClient(f"tcp://127.0.0.1:{free_port}", timeout_s=10)
-    finally:
-        done.set()
-        thread.join(10)
-        context.destroy(linger=0)
+def test_a_server_of_another_wire_version_is_named_by_the_client(server_of_another_version: str):
+    with pytest.raises(WireVersionError, match="wire version: expected 1, got 99"):
+        AvatarClient(server_of_another_version, timeout_s=10)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +269,7 @@ def test_a_server_that_is_done_returns(bundle_path: Path, speech_path: Path, fre
     assert isinstance(messages[-1], StreamEnd)
     assert sum(isinstance(m, Audio) for m in messages) == 25
     # All 25 frames of the speech and those of the lead that follow it.
-    assert 25 <= max(m.index for m in messages if isinstance(m, FrameQ16)) <= 60
+    assert 25 <= max(m.index for m in messages if isinstance(m, FrameQ16)) <= 100
 
 
 def test_a_server_that_starts_now_does_not_wait_for_a_client(bundle_path: Path, speech_path: Path, free_port: int):

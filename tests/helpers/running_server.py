@@ -10,6 +10,9 @@ from gstalker.bridge.server import AvatarServer, ServeOptions, prepare, serve
 from gstalker.bridge.stream import StreamOptions
 
 
+LEAD_S = 2.0  # machines that run tests are busy, and a frame may be late by this before it is dropped
+
+
 @dataclass
 class Running:
     """A server in a thread."""
@@ -29,7 +32,7 @@ class Running:
 def run_server(bundle: Path, audio: Path | None, port: int, **options: bool) -> Running:
     log: list[str] = []
     address, stop = f"tcp://127.0.0.1:{port}", threading.Event()
-    serve_options = ServeOptions(stream=StreamOptions(lead_s=0.5), **options)
+    serve_options = ServeOptions(stream=StreamOptions(lead_s=LEAD_S), **options)
     (server,) = prepare([bundle], audio, address, serve_options, log=log.append)
     thread = threading.Thread(target=serve, args=([server], serve_options, stop.is_set), daemon=True)
     thread.start()
