@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.made_session import write_made_session
 
 from gstalker.cli.main import main
 from gstalker.runtime.session import SessionReader
@@ -175,32 +177,29 @@ def test_a_server_of_another_wire_version_is_not_recorded(server_of_another_vers
     assert not (tmp_path / "s").exists()
 
 
-def serve_fails(*words: object) -> str:
-    done = subprocess.run([*GSTALKER, "serve", *map(str, words)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    return " ".join(done.stderr.split())
+def serve_fails(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """The one line that a server leaves which never comes to serve."""
+    assert main(["serve", *map(str, words)]) == 2
+    return " ".join(capsys.readouterr().err.split())
 
 
-def test_an_empty_wav_is_refused(bundle_path: Path, silent_wav: Path, free_port: int):
-    text = serve_fails(bundle_path, "--audio", silent_wav, "--address", f"tcp://127.0.0.1:{free_port}")
+def test_an_empty_wav_is_refused(bundle_path: Path, silent_wav: Path, free_port: int, capsys):
+    text = serve_fails(capsys, bundle_path, "--audio", silent_wav, "--address", f"tcp://127.0.0.1:{free_port}")
     assert "empty.wav: expected" in text
 
 
-def test_a_bundle_with_a_changed_byte_is_not_served(bundle_path: Path, free_port: int, tmp_path: Path):
-    import shutil
-
+def test_a_bundle_with_a_changed_byte_is_not_served(bundle_path: Path, free_port: int, tmp_path: Path, capsys):
     copy = tmp_path / "made.gsavatar"
     shutil.copytree(bundle_path, copy)
     graph = copy / "deform.onnx"
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 1
     graph.write_bytes(data)
-    assert "deform.onnx" in serve_fails(copy, "--address", f"tcp://127.0.0.1:{free_port}")
+    assert "deform.onnx" in serve_fails(capsys, copy, "--address", f"tcp://127.0.0.1:{free_port}")
 
 
-def test_an_address_that_others_could_reach_is_refused(bundle_path: Path):
-    assert "encryption keys" in serve_fails(bundle_path, "--address", "tcp://0.0.0.0:5555")
+def test_an_address_that_others_could_reach_is_refused(bundle_path: Path, capsys):
+    assert "encryption keys" in serve_fails(capsys, bundle_path, "--address", "tcp://0.0.0.0:5555")
 
 
 @pytest.mark.parametrize(
@@ -211,28 +210,22 @@ def test_an_address_that_others_could_reach_is_refused(bundle_path: Path):
         (("--threads", "0"), "--threads: expected 1 or more, got 0"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(words: tuple[str, ...], text: str, bundle_path: Path):
-    assert text in serve_fails(bundle_path, *words)
+def test_options_that_make_no_sense_are_refused(words: tuple[str, ...], text: str, bundle_path: Path, capsys):
+    assert text in serve_fails(capsys, bundle_path, *words)
 
 
-def test_a_server_of_nothing_is_refused():
-    done = subprocess.run([*GSTALKER, "serve"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert "expected at least one avatar" in done.stderr
+def test_a_server_of_nothing_is_refused(capsys):
+    assert "expected at least one avatar" in serve_fails(capsys)
 
 
-def test_the_report_of_a_session_is_json_that_others_can_read(
-    bundle_path: Path, speech_path: Path, free_port: int, tmp_path: Path
-):
-    address = f"tcp://127.0.0.1:{free_port}"
-    with Server(bundle_path, "--audio", speech_path, "--address", address):
-        assert record(address, tmp_path / "session", "--seconds", 1).returncode == 0
-    command = [*GSTALKER, "validate", str(tmp_path / "session"), "--out", str(tmp_path / "report")]
-    done = subprocess.run([*command, "--reference-frames", "2"], capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "holds  The frames as sent" in done.stdout
-    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert report["passed"]
-    strict = subprocess.run([*command, "--client-db", "500"], capture_output=True, text=True, timeout=240)
-    assert strict.returncode == 1
-    assert "fails  The Python client's picture" in strict.stdout
+def test_the_exit_code_of_validate_is_its_verdict(tmp_path: Path, capsys):
+    write_made_session(tmp_path / "session")
+    command = ["validate", str(tmp_path / "session"), "--out", str(tmp_path / "report"), "--reference-frames", "2"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "holds  The frames as sent" in printed
+    assert f"report: {tmp_path / 'report' / 'index.html'}" in printed
+    assert json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))["passed"] is True
+    assert main([*command, "--client-db", "500"]) == 1
+    assert "fails  The Python client's picture" in capsys.readouterr().out
+    assert json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))["passed"] is False
