@@ -36,7 +36,7 @@ def border_mask(landmarks_px: np.ndarray, height_px: int, width_px: int) -> np.n
     mask[:rows] = True
     mask[:, :columns] = mask[:, -columns:] = True
     mask[int(np.clip(np.median(landmarks_px[:, 152, 1]), rows, height_px)) :] = False
-    low, high = np.min(landmarks_px[..., :2], axis=(0, 1)), np.max(landmarks_px[..., :2], axis=(0, 1))
+    low, high = np.nanmin(landmarks_px[..., :2], axis=(0, 1)), np.nanmax(landmarks_px[..., :2], axis=(0, 1))
     grow = 0.35 * (high - low)  # hair above and beside the face
     x0, y0 = np.maximum(low - grow, 0).astype(int)
     x1, y1 = (high + grow).astype(int) + 1
@@ -49,7 +49,7 @@ def measure_backdrop(pictures: np.ndarray, landmarks_px: np.ndarray) -> tuple[fl
 
     Args:
         pictures: (T, H, W, 3) uint8, may be small.
-        landmarks_px: (T, 478, >=2) finite.
+        landmarks_px: (T, 478, >=2); NaN where unknown, the groups of `runtime.landmarks` finite.
 
     Returns:
         robust spread about a quadratic, of 255; and the saturation 0..1 of the fitted plate at the border.
@@ -75,7 +75,7 @@ def find_plate(pictures: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
 
     Args:
         pictures: (T, H, W, 3) uint8.
-        landmarks_px: (T, 478, >=2) finite.
+        landmarks_px: (T, 478, >=2); NaN where unknown, the groups of `runtime.landmarks` finite.
     """
     picked = np.linspace(0, len(pictures) - 1, min(PLATE_FRAMES, len(pictures))).round().astype(int)
     sample = pictures[picked].astype(np.float32)
@@ -96,7 +96,7 @@ def key_take(pictures: np.ndarray, landmarks_px: np.ndarray) -> tuple[np.ndarray
 
     Args:
         pictures: (T, H, W, 3) uint8.
-        landmarks_px: (T, 478, >=2) finite.
+        landmarks_px: (T, 478, >=2); NaN where unknown, the groups of `runtime.landmarks` finite.
 
     Returns:
         mattes (T, H, W) uint8; plate (H, W, 3) uint8; and the plate's PSNR against all pixels that are well
@@ -200,9 +200,10 @@ def _solid_person(distance: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     if len(columns):
         person[-1, columns[0] : columns[-1] + 1] = 1
     count, labels = cv2.connectedComponents(person)
-    oval = landmarks_px[:, :2].astype(int)
-    inside = (oval >= 0).all(axis=1) & (oval[:, 0] < width) & (oval[:, 1] < height)
-    votes = np.bincount(labels[oval[inside, 1], oval[inside, 0]], minlength=count)
+    known = landmarks_px[np.isfinite(landmarks_px[:, :2]).all(axis=1), :2]
+    marks = known.astype(int)
+    inside = (marks >= 0).all(axis=1) & (marks[:, 0] < width) & (marks[:, 1] < height)
+    votes = np.bincount(labels[marks[inside, 1], marks[inside, 0]], minlength=count)
     votes[0] = 0
     face = labels == votes.argmax()
     torso = np.isin(labels, np.unique(labels[below & (labels > 0)])) & (labels > 0)

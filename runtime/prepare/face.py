@@ -92,7 +92,7 @@ class MediaPipeTracker:
                     follower.detect_for_video(image, 0)  # the first picture of a take is lost on it: show it twice
                 seen = follower.detect_for_video(image, (index + 1) * 1000 // FPS)
                 if index % CROWD_CHECK_EVERY == 0:
-                    counts.append(_faces_of_note(crowd.detect(image).face_landmarks))
+                    counts.append(faces_of_note(crowd.detect(image).face_landmarks))
                 found.append(bool(seen.face_landmarks))
                 if seen.face_landmarks:
                     unit = np.array([[p.x, p.y, p.z] for p in seen.face_landmarks[0]], np.float32)
@@ -149,7 +149,7 @@ def _image(picture: np.ndarray) -> tuple[Any, int]:
     return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture)), scale
 
 
-def _faces_of_note(faces: list) -> int:
+def faces_of_note(faces: list) -> int:
     """How many faces are at least 40 % as wide as the widest: others are pictures on the wall."""
     widths = [max(p.x for p in face) - min(p.x for p in face) for face in faces]
     return sum(w >= 0.4 * max(widths) for w in widths)

@@ -111,6 +111,11 @@ def _check(config: PrepareConfig) -> None:
         raise InputError(f"--jobs: expected at least 1 process, got {config.jobs}. Leave it out for one a core.")
     if config.out.exists() and not config.overwrite:
         raise InputError(f"{config.out}: expected a new folder, it is there already. Add --overwrite to replace it.")
+    if config.out.exists() and not _may_be_replaced(config.out):
+        raise InputError(
+            f"{config.out}: expected a dataset to overwrite, found something else. Remove it yourself, or choose "
+            "another --out."
+        )
     stems = [Path(v).stem for v in config.videos]
     if twice := sorted({s for s in stems if stems.count(s) > 1}):
         raise InputError(f"videos: expected different file names, got '{twice[0]}' twice. Rename one.")
@@ -118,6 +123,11 @@ def _check(config: PrepareConfig) -> None:
         read_split(config.split, stems)
     if config.matte_model is not None:
         MatteModel(config.matte_model)
+
+
+def _may_be_replaced(out: Path) -> bool:
+    """A dataset or an empty folder; never a person's own files by a slip of the pen."""
+    return out.is_dir() and ((out / "dataset.json").is_file() or not any(out.iterdir()))
 
 
 def _measure(

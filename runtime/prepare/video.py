@@ -95,9 +95,7 @@ def read_frames(info: VideoInfo) -> Iterator[np.ndarray]:
                 emitted += 1
         held, held_at_s = picture, at_s
         end_s = at_s + float(1 / info.rate)
-    if held is None:
-        raise InputError(f"{info.path}: expected pictures, could decode none. The file is damaged.")
-    while emitted < round(end_s * FPS):
+    while held is not None and emitted < round(end_s * FPS):
         yield held
         emitted += 1
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
-from gstalker.runtime.prepare.matte_model import MatteModel, plate_behind
+from gstalker.runtime.prepare.matte_model import MatteModel, plate_behind, psnr_where_clear
 from gstalker.runtime.prepare.pipeline import PrepareConfig, prepare
 
 pytest.importorskip("onnxruntime", reason="no ONNX Runtime: the extras cpu or gpu bring it")
@@ -87,14 +87,17 @@ def test_the_plate_is_what_is_seen_past_the_person_and_painted_in_behind():
         mattes[t, 10:20, 2 * t : 2 * t + 12] = 255  # walks through
         mattes[t, 24:, 40:44] = 255  # never leaves
     pictures[mattes > 0] = 255
-    plate, psnr_db = plate_behind(pictures, mattes)
+    plate, _ = plate_behind(pictures, mattes)
     always = (mattes > 0).all(axis=0)
     near = np.zeros_like(always)
     near[22:, 37:47] = True  # the matte's rim is kept out as well
     np.testing.assert_array_equal(plate[~near], behind[~near])
     assert np.isfinite(plate[always]).all()
     assert 20 < plate[always].mean() < 220, "behind the person: neither black nor the person's white"
-    assert psnr_db == float("inf")
+    away = np.where(near, np.uint8(255), mattes)
+    assert psnr_where_clear(pictures, away, plate) == float("inf")
+    # One grey level of error everywhere is 20 log10(255) = 48.13 dB.
+    assert psnr_where_clear(pictures, away, plate + 1) == pytest.approx(48.13, abs=0.01)
 
 
 def test_a_person_who_fills_the_picture_leaves_a_grey_plate():

@@ -92,14 +92,25 @@ def test_a_split_file_decides_and_names_no_clip_twice(tmp_path: Path):
 
 def test_an_existing_dataset_is_kept_unless_told_otherwise(tmp_path: Path):
     video = write_video(tmp_path / "a.mp4", moving(60))
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mine.txt").write_text("precious")
+    folder = prepare(config(tmp_path, video), face_tracker=SkinTracker())
+    (folder / "mark.txt").write_text("the old one")
     with pytest.raises(InputError, match="expected a new folder, it is there already"):
         prepare(config(tmp_path, video), face_tracker=SkinTracker())
-    assert (tmp_path / "data" / "mine.txt").read_text() == "precious"
+    assert (folder / "mark.txt").exists()
     prepare(config(tmp_path, video, overwrite=True), face_tracker=SkinTracker())
-    assert not (tmp_path / "data" / "mine.txt").exists()
-    assert (tmp_path / "data" / "dataset.json").exists()
+    assert not (folder / "mark.txt").exists()
+    assert (folder / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_something_else_than_a_dataset_is_never_overwritten(tmp_path: Path, kind: str):
+    out = tmp_path / "data"
+    precious = out / "mine.txt" if kind == "folder" else out
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("precious")
+    with pytest.raises(InputError, match="expected a dataset to overwrite, found something else"):
+        prepare(config(tmp_path, tmp_path / "a.mp4", overwrite=True), face_tracker=SkinTracker())
+    assert precious.read_text() == "precious"
 
 
 def test_a_failure_half_way_leaves_nothing_and_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from gstalker.runtime.regions import eye_opening_px, lip_opening_px
 pytestmark = pytest.mark.speaker
 pytest.importorskip("mediapipe", reason="no MediaPipe: the extra train brings it")
 
-CLIPS = ("bbal9a", "lrak9a")  # two sittings: the torso stands elsewhere
+CLIPS = ("bbal9a", "lbaq6p")  # two sittings: the torso stands elsewhere
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_plate_and_the_matte_explain_the_backdrop(dataset: Dataset):
         error = (clip.rgb.astype(np.float32) - clip.plate)[away]
         psnr_db = 10 * np.log10(255.0**2 / (error**2).mean())
         assert psnr_db > 43  # measured 45
-        assert 0.40 < (clip.matte >= 128).mean() < 0.60, "half of the picture is person"
+        assert 0.33 < (clip.matte >= 128).mean() < 0.44, "the person is 38 % of the picture"
         torso = clip.matte[:, 250, 100:160]
         assert torso.min() == 255, "the denim has a hole"
 
@@ -64,21 +64,21 @@ def test_the_torso_of_another_sitting_lines_up(dataset: Dataset):
     import cv2
 
     manifest = dataset.manifest
-    reference = dataset.load(manifest.reference_clip)
-    start = reference.rgb[manifest.reference_frame].astype(np.float32)
-    share = reference.matte[manifest.reference_frame].astype(np.float32)
-    for name in CLIPS:
-        clip = dataset.load(name)
-        dx, dy, angle = clip.tracks.torso_motion[40]
-        px, py = (v - 0.5 for v in manifest.torso_pivot_px)
-        cos, sin = np.cos(angle), np.sin(angle)
-        warp = np.array([[cos, -sin, px + dx - cos * px + sin * py], [sin, cos, py + dy - sin * px - cos * py]])
-        moved = cv2.warpAffine(share, warp, (256, 256))
-        rows = slice(215, 250)
-        off = np.abs(moved - clip.matte[40].astype(np.float32))[rows].mean()
-        still = np.abs(share - clip.matte[40].astype(np.float32))[rows].mean()
-        assert off < 6, f"{name}: the silhouette is off by {off:.1f} of 255 (unmoved {still:.1f})"
-    assert start.shape == (256, 256, 3)
+    share = dataset.load(manifest.reference_clip).matte[manifest.reference_frame].astype(np.float32)
+    (other,) = [n for n in CLIPS if n != manifest.reference_clip]
+    clip = dataset.load(other)
+    dx, dy, angle = clip.tracks.torso_motion[40]
+    px, py = (v - 0.5 for v in manifest.torso_pivot_px)
+    cos, sin = np.cos(angle), np.sin(angle)
+    warp = np.array([[cos, -sin, px + dx - cos * px + sin * py], [sin, cos, py + dy - sin * px - cos * py]])
+    moved = cv2.warpAffine(share, warp, (256, 256))
+    # Where the reference has something to say, at the height of the shoulders, without the neck.
+    known = cv2.warpAffine(np.ones_like(share), warp, (256, 256)) > 0.99
+    known[:205] = known[245:] = known[:, 80:165] = False
+    off, still = (np.abs(m - clip.matte[40].astype(np.float32))[known].mean() for m in (moved, share))
+    assert still > 8, "these two sittings were picked for being apart"
+    # Measured 5.5 against 19.9 of 255; over all clips the shoulders' outline is off by 0.3 to 1.1 px.
+    assert off < 0.5 * still, f"the silhouette is off by {off:.1f} of 255, unmoved {still:.1f}"
 
 
 def test_blendshapes_have_the_names_that_training_asks_for(dataset: Dataset):

@@ -102,18 +102,47 @@ def test_a_video_without_sound_is_refused(tmp_path: Path):
         open_video(path)
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_a_video_cut_off_in_the_middle_is_refused(tmp_path: Path, ending: str):
+def test_a_video_cut_off_in_the_middle_is_refused(tmp_path: Path):
     rng = np.random.default_rng(seed=1)
     pictures = [rng.integers(0, 256, (96, 96, 3), np.uint8) for _ in range(60)]
-    options = {"movflags": "faststart"} if ending == "mp4" else {}  # the index at the start, or cut off itself
-    whole = write_video(tmp_path / f"whole.{ending}", pictures, options=options)
-    assert sum(1 for _ in read_frames(open_video(whole))) == 60
-    data = whole.read_bytes()
-    cut = tmp_path / f"cut.{ending}"
-    cut.write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"cut off|breaks off"):
-        list(read_frames(open_video(cut)))
+    # An index at the start promises packets that are gone; Matroska only says how long it should be.
+    for ending, options, message in (
+        ("mp4", {"movflags": "faststart"}, r"as its header says, found|it breaks off after \d+ frames"),
+        ("mkv", {}, r"expected 2.4\d s as its header says, found 1.\d\d s. The file is cut off"),
+    ):
+        whole = write_video(tmp_path / f"whole.{ending}", pictures, options=options)
+        assert sum(1 for _ in read_frames(open_video(whole))) == 60
+        cut = tmp_path / f"cut.{ending}"
+        cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        with pytest.raises(InputError, match=message):
+            list(read_frames(open_video(cut)))
+
+
+def test_a_video_stream_without_a_picture_is_refused(tmp_path: Path):
+    path = tmp_path / "empty.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width = video.height = 64
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=48_000, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 48_000
+        container.mux(audio.encode(silence))
+        container.mux(audio.encode(None))
+    with pytest.raises(InputError, match="expected pictures with a frame rate, found none"):
+        open_video(path)
+
+
+def test_sound_that_cannot_be_decoded_is_refused(tmp_path: Path):
+    path = write_video(tmp_path / "a.mp4", numbered(50))
+    with av.open(str(path)) as container:
+        places = [(p.pos, p.size) for p in container.demux(audio=0) if p.pos is not None and p.size]
+    data = bytearray(path.read_bytes())
+    for at, size in places[5:]:
+        data[at : at + size] = b"\xff" * size
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="expected sound, could not decode it"):
+        read_sound(open_video(path))
 
 
 def test_a_video_whose_index_is_lost_is_refused(tmp_path: Path):
