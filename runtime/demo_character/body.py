@@ -26,7 +26,7 @@ from gstalker.runtime.demo_character.sculpt import (
 CHEST_CM = np.array([0.0, 31.0, 3.2])
 NECK_AXIS_CM = np.array([0.0, 0.0, 2.3])
 COLLAR_COLUMNS = 72
-CLOTH_ALBEDO = (0.045, 0.17, 0.20)
+CLOTH_ALBEDO = (0.20, 0.034, 0.060)
 
 
 def torso_weight(points: np.ndarray) -> np.ndarray:

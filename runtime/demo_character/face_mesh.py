@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix, csc_matrix, diags
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from gstalker.runtime.demo_character import eyelids, lips
 from gstalker.runtime.demo_character.controls import FaceControls, MouthControls
@@ -150,7 +150,7 @@ def _chart_points(holes: list[np.ndarray], anchors: np.ndarray) -> np.ndarray:
     points = points[keep]
     if len(anchors):
         gap = np.where(_is_nose(points), 0.007, 0.014)
-        points = points[cKDTree(anchors).query(points)[0] > gap]
+        points = points[KDTree(anchors).query(points)[0] > gap]
         points = np.concatenate([points, anchors])
     return points
 
@@ -178,7 +178,7 @@ def _turned_forward(rest: np.ndarray, strip: np.ndarray) -> np.ndarray:
 def _mouth_pull(rest: np.ndarray, triangles: np.ndarray, free_count: int) -> csc_matrix:
     """Harmonic weights: how the motion of the mouth's outer ring dies away in the skin around it."""
     ring = free_count + np.arange(lips.COLUMNS)
-    distance = cKDTree(rest[ring]).query(rest[:free_count])[0]
+    distance = KDTree(rest[ring]).query(rest[:free_count])[0]
     near = np.flatnonzero(distance < MOUTH_REACH_CM)
     rows, cols = [], []
     for i, j in ((0, 1), (1, 2), (2, 0)):
@@ -188,10 +188,11 @@ def _mouth_pull(rest: np.ndarray, triangles: np.ndarray, free_count: int) -> csc
     n = len(rest)
     length = np.linalg.norm(rest[r] - rest[c], axis=1)
     graph = coo_matrix((1.0 / length, (r, c)), shape=(n, n)).tocsr()
-    laplacian = diags(np.asarray(graph.sum(axis=1)).ravel()) - graph
+    degree = np.asarray(graph.sum(axis=1)).ravel()
+    laplacian = csr_matrix(diags(degree) - graph)
     # A screening term makes the pull fade before the rim of the region, so the rim shows no kink.
-    screen = diags(np.full(len(near), 0.02) * np.asarray(graph.sum(axis=1)).ravel()[near])
-    pull = splu((laplacian[near][:, near] + screen).tocsc()).solve(-laplacian[near][:, ring].toarray())
+    screen = diags(0.02 * degree[near])
+    pull = splu(csc_matrix(laplacian[near][:, near] + screen)).solve(-laplacian[near][:, ring].toarray())
     full = np.zeros((free_count, lips.COLUMNS))
     full[near] = np.where(np.abs(pull) > 1e-4, pull, 0.0)
     return csc_matrix(full)

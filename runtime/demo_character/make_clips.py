@@ -10,6 +10,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from PIL import Image
 
 from gstalker.kernels.camera import Camera, intrinsics
@@ -236,7 +238,7 @@ def _with_silence(speech: Speech, frames: int) -> np.ndarray:
     return np.interp(at, np.arange(len(speech.samples)), speech.samples, left=0.0, right=0.0).astype(np.float32)
 
 
-def _write_sound(container: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray) -> None:
+def _write_sound(container: OutputContainer, stream: AudioStream, samples: np.ndarray) -> None:
     block = 1024
     for start in range(0, len(samples), block):
         frame = av.AudioFrame.from_ndarray(samples[None, start : start + block], format="fltp", layout="mono")

@@ -61,11 +61,11 @@ def torso_from_rest_head() -> np.ndarray:
 
 
 def backdrop(width_px: int, height_px: int) -> np.ndarray:
-    """(H, W, 3) float32 display-space plate 0..1: a soft grey-green gradient, plain enough to key on."""
+    """(H, W, 3) float32 display-space plate 0..1: a soft sea-green gradient, plain and coloured enough to key on."""
     y, x = np.mgrid[0:height_px, 0:width_px]
     y, x = (y + 0.5) / height_px, (x + 0.5) / width_px
     glow = np.exp(-(((x - 0.42) / 0.55) ** 2 + ((y - 0.38) / 0.60) ** 2))[..., None]
-    dark, light = np.array([0.36, 0.46, 0.42]), np.array([0.60, 0.71, 0.66])
+    dark, light = np.array([0.25, 0.42, 0.37]), np.array([0.43, 0.66, 0.58])
     plate = dark + (light - dark) * glow
     return (np.round(plate * 255) / 255).astype(np.float32)
 

@@ -113,7 +113,7 @@ def vertex_normals(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
             normals[i, 0] += nx
             normals[i, 1] += ny
             normals[i, 2] += nz
-    for i in range(normals.shape[0]):
+    for i in range(len(normals)):
         x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
         length = np.sqrt(x * x + y * y + z * z) + 1e-20
         normals[i, 0], normals[i, 1], normals[i, 2] = x / length, y / length, z / length

@@ -112,7 +112,7 @@ def shade(
                 for x in range(3):
                     lifted[x] = p[x] + SHADOW_LIFT_M * n[x]
                 lit = lit_share(shadow, light_from_camera, k_light, lifted)
-                kind = material[t]
+                kind = int(material[t])
                 if kind in (HAIR, LASH):
                     for x in range(3):
                         tangent[x] = wa * tangents[a, x] + wb * tangents[b, x] + wc * tangents[c, x]

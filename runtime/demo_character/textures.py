@@ -145,9 +145,9 @@ def finish(
             wave = tex[1] * 1.6 + 0.25 * math.sin(tex[0] * 4.4)
             knit = 0.90 + 0.07 * math.sin(wave * 3.6) + 0.10 * (value_noise(tex[0] * 2, tex[1] * 2) - 0.5)
             band = smooth(20.7, 20.9, tex[1]) * (1.0 - smooth(22.0, 22.2, tex[1]))
-            base[0] = base[0] * (1 - band) + band * 0.60
-            base[1] = base[1] * (1 - band) + band * 0.36
-            base[2] = base[2] * (1 - band) + band * 0.12
+            base[0] = base[0] * (1 - band) + band * 0.70
+            base[1] = base[1] * (1 - band) + band * 0.56
+            base[2] = base[2] * (1 - band) + band * 0.38
         for x in range(3):
             base[x] *= knit
         sheen = 0.10

@@ -63,7 +63,7 @@ def test_the_torso_sways_on_its_own():
 
 
 def test_stress_raises_the_brows():
-    stresses = list(np.arange(1, 59, 0.8))
+    stresses = [float(s) for s in np.arange(1, 59, 0.8)]
     calm = np.mean([f.brow_inner_up for f in make_motion(TIMES_S, [], 6, 256).face])
     lively = np.mean([f.brow_inner_up for f in make_motion(TIMES_S, stresses, 6, 256).face])
     assert lively > 1.5 * calm, "measured 1.9"
