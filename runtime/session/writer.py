@@ -137,7 +137,9 @@ class SessionWriter:
 def require_empty(folder: Path) -> None:
     """Raises InputError where a recording would mix with other files."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: expected a new or empty folder, it holds files. Give another; --overwrite replaces sessions only.")
+        raise InputError(
+            f"{folder}: expected a new or empty folder, it holds files. Give another; --overwrite replaces sessions only."
+        )
 
 
 def _append_line(file: TextIO, entry: FrameEntry | AudioEntry) -> None:
