@@ -138,7 +138,8 @@ def require_empty(folder: Path) -> None:
     """Raises InputError where a recording would mix with other files."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            f"{folder}: expected a new or empty folder, it holds files. Give another; --overwrite replaces sessions only."
+            f"{folder}: expected a new or empty folder, it holds files. Give another; "
+            "--overwrite replaces only sessions."
         )
 
 
