@@ -157,6 +157,11 @@ def clips_plot(
                 label=subject,
             )
         panel.set_title(label, loc="left", fontsize=9, color=theme.ink)
+        values = [v for n in names for s in subjects if (v := figures[n][s].get(key)) is not None]
+        if key == "lmd_px" and min(values) > 0 and max(values) > 4 * min(values):
+            panel.set_yscale("log")  # pasted frames are off by whole heads and would press the others flat
+            panel.yaxis.set_major_formatter("{x:g}")
+            panel.yaxis.set_minor_formatter("{x:g}")
         _dress(panel, theme)
         panel.grid(axis="y", color=theme.faint, linewidth=0.6)
         for edge in range(1, len(names)):
@@ -200,7 +205,7 @@ def _dress(panel: Axes, theme: Theme) -> None:
         panel.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         panel.spines[side].set_color(theme.faint)
-    panel.tick_params(colors=theme.ink, labelsize=7, width=0.6)
+    panel.tick_params(which="both", colors=theme.ink, labelsize=7, width=0.6)
 
 
 def _legend(figure: Figure, panel: Axes, theme: Theme, *, reverse: bool = False) -> None:

@@ -21,7 +21,7 @@ def test_equal_curves_agree_fully():
     assert found.frames == 90
 
 
-@given(scale=st.floats(0.1, 3.0), first=st.floats(-5, 5), second=st.floats(-5, 5))
+@given(scale=st.floats(0.2, 3.0), first=st.floats(-5, 5), second=st.floats(-5, 5))
 def test_a_smaller_motion_correlates_fully_and_shows_in_the_amplitude(scale, first, second):
     """Each clip may sit at a level of its own: only motion counts."""
     measured = [scale * REAL[0] + first, scale * REAL[1] + second]
