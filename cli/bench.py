@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -20,7 +21,6 @@ from rich.table import Table
 from gstalker.runtime.errors import InputError
 
 ALL = "all"
-NEED_BUNDLE = {"serve"}
 FORMAT_VERSION = 1
 
 
@@ -30,25 +30,28 @@ class Bench:
 
     part: Annotated[str, tyro.conf.Positional] = ALL
     """Which part, a module of gstalker.bench such as kernels; all of them if not given."""
+    bundle: Path | None = None
+    """Avatar NAME.gsavatar for the parts that measure one; without it they are left out."""
     json: Path | None = None
     """File for the figures, JSON; replaced if it exists."""
-
-    bundle: Path | None = None
-    """Avatar bundle for the parts that need one (serve); without it they are left out when all are measured."""
 
     def run(self) -> None:
         known = parts()
         if self.part != ALL and self.part not in known:
             raise InputError(f"PART: expected one of {', '.join([ALL, *known])}, got {self.part!r}.")
-        report: dict[str, Any] = {"format_version": FORMAT_VERSION, "made_by": made_by(), "parts": {}}
+        report: dict[str, Any] = {"format_version": FORMAT_VERSION, "made_by": made_by(), "parts": {}, "left_out": {}}
         console = Console(highlight=False)
         for name in known if self.part == ALL else [self.part]:
-            if name in NEED_BUNDLE and self.bundle is None and self.part == ALL:
-                console.print(f"{name}: not measured, it needs --bundle")
-                continue
-            given = {"bundle": self.bundle} if name in NEED_BUNDLE else {}
+            measure = importlib.import_module(f"gstalker.bench.{name}").run
+            options: dict[str, Any] = {}
+            if "bundle" in inspect.signature(measure).parameters:
+                if self.bundle is None and self.part == ALL:
+                    report["left_out"][name] = "it measures an avatar: give --bundle"
+                    console.print(f"[yellow]left out[/] {name}: {report['left_out'][name]}", soft_wrap=True)
+                    continue
+                options["bundle"] = self.bundle
             with Console(stderr=True).status(f"measuring {name}"):
-                figures = importlib.import_module(f"gstalker.bench.{name}").run(**given)
+                figures = measure(**options)
             report["parts"][name] = plain(figures)
             console.print(figure_table(name, report["parts"][name]))
             if self.json is not None:  # after every part, so that a later failure loses nothing

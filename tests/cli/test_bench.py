@@ -13,6 +13,7 @@ import pytest
 
 from gstalker.cli import bench
 from gstalker.cli import main as cli
+from gstalker.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,15 @@ def made_up_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise RuntimeError("no such instruction")
 
+    def needs_an_avatar(bundle: Path | None = None) -> dict[str, str]:
+        if bundle is None:
+            raise InputError("expected --bundle, got none.")
+        return {"measured": bundle.name}
+
+    add("avatar", needs_an_avatar)
     add("first", lambda: {"size_px": [256, 256], "rows": [Row(10_000, 12.345678)], "psnr_db": np.float32(60.5)})
     add("second", fails)
-    monkeypatch.setattr(bench, "parts", lambda: ["first", "second"])
+    monkeypatch.setattr(bench, "parts", lambda: ["avatar", "first", "second"])
 
 
 @pytest.mark.usefixtures("made_up_parts")
@@ -63,13 +70,25 @@ def test_a_part_that_fails_loses_no_earlier_figures(tmp_path: Path, capsys: pyte
     path = tmp_path / "bench.json"
     assert cli.main(["bench", "--json", str(path)]) == 1
     assert "failed with RuntimeError: no such instruction." in capsys.readouterr().err
-    assert list(json.loads(path.read_text(encoding="utf-8"))["parts"]) == ["first"]
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert list(report["parts"]) == ["first"]
+    assert report["left_out"] == {"avatar": "it measures an avatar: give --bundle"}
+
+
+@pytest.mark.usefixtures("made_up_parts")
+def test_a_part_that_measures_an_avatar_gets_the_bundle_or_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "bench.json"
+    assert cli.main(["bench", "avatar", "--bundle", "some.gsavatar", "--json", str(path)]) == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["parts"] == {"avatar": {"measured": "some.gsavatar"}}
+    capsys.readouterr()
+    assert cli.main(["bench", "avatar"]) == 2
+    assert capsys.readouterr().err == "gstalker bench: expected --bundle, got none.\n"
 
 
 @pytest.mark.usefixtures("made_up_parts")
 def test_an_unknown_part_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
     assert cli.main(["bench", "third"]) == 2
-    assert capsys.readouterr().err == "gstalker bench: PART: expected one of all, first, second, got 'third'.\n"
+    assert capsys.readouterr().err == "gstalker bench: PART: expected one of all, avatar, first, second, got 'third'.\n"
 
 
 def test_every_part_has_a_run_function():
