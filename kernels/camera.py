@@ -28,7 +28,9 @@ class Camera:
                 f"Camera: expected viewmat (4, 4) and K (3, 3), got {self.viewmat.shape} and {self.K.shape}."
             )
         if self.width_px < 1 or self.height_px < 1:
-            raise ValueError(f"Camera: expected a picture of at least 1 x 1 px, got {self.width_px} x {self.height_px}.")
+            raise ValueError(
+                f"Camera: expected a picture of at least 1 x 1 px, got {self.width_px} x {self.height_px}."
+            )
 
 
 def intrinsics(focal_px: float, width_px: int, height_px: int) -> np.ndarray:
