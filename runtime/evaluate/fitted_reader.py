@@ -28,8 +28,8 @@ from gstalker.runtime.landmarks import LEFT_LIDS, LIPS, RIGHT_LIDS
 
 FEWEST_FRAMES = 60
 MOST_FRAMES = 900
-WHOLE_PX = 28  # side of the whole picture in the first look
-PATCH_PX = (30, 22)  # width, height of a box in the second look
+WHOLE_PX = 24  # side of the whole picture in the first look
+PATCH_PX = (24, 18)  # width, height of a box in the second look
 BOX_WIDENED = 1.25
 COMPONENTS = 90
 JITTER_PX = 2.0  # at 256 px: how far off the first look may be

