@@ -46,9 +46,7 @@ class Gaussians:
                 raise ValueError(f"Gaussians.{name}: expected shape {shape} for {count} Gaussians, got {got}.")
         got = self.sh_coeffs.shape
         if len(got) != 3 or got[0] != count or got[1] not in (1, 4, 9, 16) or got[2] != 3:
-            raise ValueError(
-                f"Gaussians.sh_coeffs: expected shape ({count}, K, 3) with K in 1, 4, 9, 16, got {got}."
-            )
+            raise ValueError(f"Gaussians.sh_coeffs: expected shape ({count}, K, 3) with K in 1, 4, 9, 16, got {got}.")
 
     def __len__(self) -> int:
         return len(self.means)

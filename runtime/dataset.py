@@ -1,14 +1,14 @@
 """The dataset on disk: what `prepare` writes and `train` and `eval` read. Needs no torch.
 
-    DATASET/
-      dataset.json                 this module's `DatasetManifest`
-      contact_sheet.png            one picture a person can check at a glance
-      head.safetensors             landmarks_head_m (478, 3)
-      clips/NAME/frames.mkv        FFV1, RGB, size x size, 25 fps, lossless
-      clips/NAME/matte.mkv         FFV1, grey: 255 person, 0 backdrop
-      clips/NAME/plate.png         the clip's own backdrop without the person
-      clips/NAME/tracks.safetensors  `Tracks`
-      clips/NAME/audio.wav         16 kHz mono PCM 16
+DATASET/
+  dataset.json                 this module's `DatasetManifest`
+  contact_sheet.png            one picture a person can check at a glance
+  head.safetensors             landmarks_head_m (478, 3)
+  clips/NAME/frames.mkv        FFV1, RGB, size x size, 25 fps, lossless
+  clips/NAME/matte.mkv         FFV1, grey: 255 person, 0 backdrop
+  clips/NAME/plate.png         the clip's own backdrop without the person
+  clips/NAME/tracks.safetensors  `Tracks`
+  clips/NAME/audio.wav         16 kHz mono PCM 16
 """
 
 from __future__ import annotations
