@@ -20,6 +20,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
@@ -226,7 +227,7 @@ def read_lossless_video(path: Path, pixel_format: str, frame_count: int) -> np.n
     try:
         with av.open(str(path)) as container:
             pictures = [f.to_ndarray(format=pixel_format) for f in container.decode(video=0)]
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise InputError(f"{path}: expected a video of {frame_count} frames, could not read it ({error}).") from error
     if len(pictures) != frame_count:
         raise InputError(f"{path}: expected {frame_count} frames, got {len(pictures)}. Prepare the dataset again.")
