@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gstalker.bridge import schema
-from gstalker.bridge.client import AvatarClient
+from gstalker.bridge.client.client import AvatarClient
 from gstalker.runtime.dataset import AUDIO_RATE_HZ, write_wav
 from gstalker.runtime.errors import InputError
 

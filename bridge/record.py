@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gstalker.bridge import schema
-from gstalker.bridge.client import AvatarClient, Received
+from gstalker.bridge.client.client import AvatarClient, Received
+from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.errors import ServerLost
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, StreamEnd
-from gstalker.bridge.served_avatar import ServedAvatar
 from gstalker.runtime import session
 from gstalker.runtime.session import (
     AudioEntry,

@@ -57,8 +57,8 @@ class Serve:
         if self.exit_when_done and (self.audio is None or self.loop):
             raise InputError("--exit-when-done: expected --audio and no --loop, or there is no end to wait for.")
 
-        from gstalker.bridge.server import ServeOptions, prepare, serve
-        from gstalker.bridge.stream import StreamOptions
+        from gstalker.bridge.server.server import ServeOptions, prepare, serve
+        from gstalker.bridge.server.stream import StreamOptions
 
         options = ServeOptions(
             stream=StreamOptions(lead_s=self.lead_s, loop=self.loop),

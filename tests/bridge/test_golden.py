@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from golden.make_golden import FOLDER, bad_messages, golden_files
 
+from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.codec import decode, decode_as
 from gstalker.bridge.errors import WireError
 from gstalker.bridge.schema import FrameQ16, Welcome, wire_specs
-from gstalker.bridge.served_avatar import ServedAvatar
 
 GOOD = sorted(FOLDER.glob("*_v[0-9].bin"))
 

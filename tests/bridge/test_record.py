@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.running_server import Running
 
-from gstalker.bridge.client import AvatarClient, Received
+from gstalker.bridge.client.client import AvatarClient, Received
 from gstalker.bridge.errors import ServerLost, WireError
 from gstalker.bridge.record import RecordOptions, record
 from gstalker.bridge.schema import Audio, FrameQ16

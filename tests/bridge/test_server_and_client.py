@@ -11,11 +11,11 @@ import zmq
 from helpers.running_server import Running, run_server
 
 from gstalker.bridge import schema
-from gstalker.bridge.client import AvatarClient
+from gstalker.bridge.client.client import AvatarClient
 from gstalker.bridge.codec import decode, encode
 from gstalker.bridge.errors import Refused, ServerLost, WireError, WireVersionError
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd, StreamEnd, Welcome
-from gstalker.bridge.server import ServeOptions, prepare, serve
+from gstalker.bridge.server.server import ServeOptions, prepare, serve
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.infer import AvatarRuntime
@@ -334,7 +334,7 @@ def welcome_like(running: Running) -> Welcome:
 def test_a_welcome_that_contradicts_itself_is_refused(running: Running, change: dict, text: str):
     from dataclasses import replace
 
-    from gstalker.bridge.served_avatar import ServedAvatar
+    from gstalker.bridge.client.served_avatar import ServedAvatar
 
     with pytest.raises(WireError, match=text):
         ServedAvatar.from_welcome(replace(welcome_like(running), **change))

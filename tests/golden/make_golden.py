@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from gstalker.bridge import schema
+from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.codec import encode
-from gstalker.bridge.served_avatar import ServedAvatar
 from gstalker.kernels.quantise import QuantisationBox, pack_movers
 
 FOLDER = Path(__file__).parent

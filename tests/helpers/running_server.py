@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from gstalker.bridge.server import AvatarServer, ServeOptions, prepare, serve
-from gstalker.bridge.stream import StreamOptions
+from gstalker.bridge.server.server import AvatarServer, ServeOptions, prepare, serve
+from gstalker.bridge.server.stream import StreamOptions
 
 LEAD_S = 2.0  # machines that run tests are busy, and a frame may be late by this before it is dropped
 

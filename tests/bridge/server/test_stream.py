@@ -8,7 +8,7 @@ import pytest
 from gstalker.bridge import schema
 from gstalker.bridge.codec import decode, encode
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, Message, SpeechEnd, StreamEnd
-from gstalker.bridge.stream import AvatarStream, StreamOptions
+from gstalker.bridge.server.stream import AvatarStream, StreamOptions
 from gstalker.kernels.frame import Frame
 from gstalker.kernels.quantise import QuantisationBox, unpack_movers
 from gstalker.runtime.errors import InputError

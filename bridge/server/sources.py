@@ -12,7 +12,7 @@ from gstalker.runtime.infer import AvatarRuntime
 
 
 class BundleFrames:
-    """`bridge.stream.FrameMaker` over an avatar bundle: the voice moves the mouth, the idle stretch the rest."""
+    """`bridge.server.stream.FrameMaker` over an avatar bundle: the voice moves the mouth, the idle stretch the rest."""
 
     def __init__(self, bundle: AvatarBundle, speech: np.ndarray | None, *, threads: int = 1) -> None:
         """Load the networks and the speech's features.

@@ -16,9 +16,9 @@ from gstalker.bridge import schema
 from gstalker.bridge.codec import decode, encode, topic_field
 from gstalker.bridge.errors import WireError, WireVersionError
 from gstalker.bridge.schema import Message
-from gstalker.bridge.sources import BundleFrames
-from gstalker.bridge.stream import AvatarStream, FrameMaker, StreamOptions
-from gstalker.bridge.timing_statistics import ServeStatistics
+from gstalker.bridge.server.sources import BundleFrames
+from gstalker.bridge.server.stream import AvatarStream, FrameMaker, StreamOptions
+from gstalker.bridge.server.timing_statistics import ServeStatistics
 from gstalker.bridge.transport import Address, bind_server, parse_address
 from gstalker.runtime.audio import SAMPLE_RATE_HZ, load_wav
 from gstalker.runtime.bundle import AvatarBundle

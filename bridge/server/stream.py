@@ -16,7 +16,7 @@ import numpy as np
 from gstalker.bridge import schema
 from gstalker.bridge.clock import StreamClock
 from gstalker.bridge.schema import FrameF32, FrameQ16, Message
-from gstalker.bridge.timing_statistics import ServeStatistics
+from gstalker.bridge.server.timing_statistics import ServeStatistics
 from gstalker.kernels.frame import Frame
 from gstalker.kernels.quantise import BYTES_PER_MOVER, QuantisationBox, pack_movers
 from gstalker.runtime.errors import InputError
@@ -26,7 +26,7 @@ Publish = Callable[[Message], None]
 
 
 class FrameMaker(Protocol):
-    """Where frames and the sound that belongs to them come from; `bridge.sources` has the real one."""
+    """Where frames and the sound that belongs to them come from; `bridge.server.sources` has the real one."""
 
     fps: int
     mover_count: int

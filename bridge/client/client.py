@@ -21,10 +21,10 @@ from typing import TypeVar
 import zmq
 
 from gstalker.bridge import schema
+from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.codec import decode, decode_as, encode
 from gstalker.bridge.errors import Refused, ServerLost, WireError
 from gstalker.bridge.schema import Message
-from gstalker.bridge.served_avatar import ServedAvatar
 from gstalker.bridge.transport import (
     DEFAULT_ADDRESS,
     Address,

@@ -1,0 +1,1 @@
+"""Receives avatars: the connection, the clock, what to show and to play when."""

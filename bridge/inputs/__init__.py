@@ -1,0 +1,1 @@
+"""What drives an avatar besides requests: microphone, standard input, face capture over UDP."""

@@ -1,0 +1,1 @@
+"""Serves avatars: sessions on their clocks, requests, speech, the rules of admission."""
