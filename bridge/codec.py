@@ -2,7 +2,7 @@
 
 One message is one buffer, sent as one ZeroMQ part, all numbers little-endian:
 
-    offset  0  topic, 16 bytes ASCII padded with NUL
+    offset  0  topic, 16 bytes ASCII padded with NUL; a publication's ends in "@" and its session, as in audio@3
     offset 16  magic "GSTK", uint16 wire version, uint16 zero, uint32 header length, uint32 payload length
     offset 32  header: a msgpack map of the message's fields
                zeros to a multiple of 16
@@ -31,9 +31,10 @@ _RIGID_TOLERANCE = 1e-3  # float32 poses are orthonormal to 1e-6; a wrong layout
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
-@lru_cache(maxsize=64)
-def topic_field(topic: str) -> bytes:
-    """The 16 bytes that a message of this topic starts with; the subscription to it, too."""
+@lru_cache(maxsize=4096)
+def topic_field(kind: type[Message], session_id: int = 0) -> bytes:
+    """The 16 bytes that a message starts with; for a publication also the subscription to it, session and all."""
+    topic = f"{kind.TOPIC}@{session_id}" if issubclass(kind, schema.Publication) else kind.TOPIC
     return topic.encode("ascii").ljust(schema.TOPIC_BYTES, b"\0")
 
 
@@ -83,7 +84,8 @@ def encode(message: Message, wire_version: int = schema.WIRE_VERSION) -> bytearr
             f"{schema.MAX_MESSAGE_BYTES} in all, got {len(packed)} and {total}. Use an avatar with fewer Gaussians."
         )
     buffer = bytearray(total)
-    _PREFIX.pack_into(*(buffer, 0, topic_field(kind.TOPIC), schema.MAGIC, wire_version, 0, len(packed), payload_bytes))
+    topic = topic_field(kind, header.get("session_id", 0))
+    _PREFIX.pack_into(buffer, 0, topic, schema.MAGIC, wire_version, 0, len(packed), payload_bytes)
     buffer[schema.PREFIX_BYTES : schema.PREFIX_BYTES + len(packed)] = packed
     for offset, array in arrays:
         if array.nbytes:
@@ -125,6 +127,10 @@ def decode(buffer: bytes | bytearray | memoryview, max_bytes: int = schema.MAX_M
     if any(view[header_end:payload_start]):
         raise WireError(f"{kind.TOPIC}: expected zeros between header and payload.")
     values = _decode_header(kind, view[schema.PREFIX_BYTES : header_end])
+    if topic_field(kind, values.get("session_id", 0)) != topic_bytes:
+        raise WireError(
+            f"{kind.TOPIC}: expected the topic of session {values.get('session_id', 0)}, got {topic_bytes!r}."
+        )
     arrays = _decode_payload(kind, values, view[payload_start:])
     return kind(**values, **arrays)
 
@@ -143,8 +149,8 @@ def decode_as(kind: type[AnyMessage], buffer: bytes | bytearray | memoryview) ->
 
 def _message_type(topic_bytes: bytes) -> type[Message]:
     topic = topic_bytes.rstrip(b"\0").decode("ascii", errors="replace")
-    kind = schema.MESSAGES.get(topic)
-    if kind is None or topic_field(topic) != topic_bytes:
+    kind = schema.MESSAGES.get(topic.partition("@")[0])
+    if kind is None:
         raise WireError(f"message: expected a topic of {sorted(schema.MESSAGES)}, got {topic_bytes!r}.")
     return kind
 
@@ -214,9 +220,13 @@ def _checked(what: str, spec: Value, value: Any) -> Any:
         return value
     if spec.kind == "text":
         return _checked_text(what, spec, value)
+    if spec.kind == "texts":
+        if not isinstance(value, list | tuple) or len(value) > spec.count:
+            raise WireError(f"{what}: expected a list of at most {spec.count} texts, got {_shown(value)}.")
+        return tuple(_checked_text(what, spec, v) for v in value)
     if not isinstance(value, list | tuple) or len(value) != spec.count:
         raise WireError(f"{what}: expected a list of {spec.count} numbers, got {_shown(value)}.")
-    numbers = tuple(_finite_float(what, v) for v in value)
+    numbers = tuple(_in_range(what, spec, _finite_float(what, v)) for v in value)
     if spec.rigid:
         _check_rigid(what, numbers)
     return numbers

@@ -1,4 +1,4 @@
-"""Writes what follows from the schema: the tables of docs/protocol.md; definitions in other languages join here.
+"""Writes what follows from the schema: the tables of docs/protocol.md and the definitions in other languages.
 
 python -m gstalker.bridge.generate            rewrite the files
 python -m gstalker.bridge.generate --check    say which would change, exit code 1 if any
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gstalker.bridge import schema, transport
+from gstalker.bridge.generate_javascript import javascript_module
 from gstalker.bridge.schema import Array, Message, Value, wire_specs
 from gstalker.kernels import quantise
 
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     stale = []
     for name, generate in TARGETS.items():
         path = ROOT / name
-        before = path.read_text(encoding="utf-8")
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
         after = generate(before)
         if after != before:
             stale.append(name)
@@ -59,7 +60,10 @@ def protocol_page(page: str) -> str:
     return _BLOCK.sub(lambda match: f"{match[1]}{blocks[match['name']]()}\n{match[3]}", page)
 
 
-TARGETS: dict[str, Callable[[str], str]] = {"docs/protocol.md": protocol_page}
+TARGETS: dict[str, Callable[[str], str]] = {
+    "docs/protocol.md": protocol_page,
+    "web_client/wire/schema.js": javascript_module,
+}
 
 
 def version_table() -> str:
@@ -142,15 +146,18 @@ _ELEMENT = {"<f4": "float32", "<i2": "int16", "|u1": "uint8"}
 def _type(value: Value) -> str:
     if value.kind == "text":
         return f"text, up to {value.max_chars}"
-    if value.kind == "floats":
-        return f"{value.count} floats" + (", rigid" if value.rigid else "")
+    if value.kind == "texts":
+        return f"up to {value.count} texts, each up to {value.max_chars}"
+    several = f"{value.count} floats" if value.kind == "floats" else value.kind
+    if value.rigid:
+        return f"{several}, rigid"
     unbounded = (0, schema.MAX_UINT) if value.kind == "uint" else (None, None)
     if (value.low, value.high) == unbounded:
-        return value.kind
+        return several
     low = "" if value.low is None else f"{value.low} "
     if value.high is None or value.high == schema.MAX_UINT:
-        return f"{value.kind}, {low}or more"
-    return f"{value.kind}, {low}to {value.high}"
+        return f"{several}, {low}or more"
+    return f"{several}, {low}to {value.high}"
 
 
 def _anchor(message: type[Message]) -> str:

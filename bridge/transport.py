@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import zmq
 
 from gstalker.bridge import schema
-from gstalker.bridge.codec import topic_field
 from gstalker.runtime.errors import InputError
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5555"
@@ -99,15 +98,18 @@ def connect_control(context: zmq.Context, address: Address) -> zmq.Socket:
 
 
 def connect_publication(
-    context: zmq.Context, address: Address, port: int, topics: tuple[str, ...], *, latest_only: bool = False
+    context: zmq.Context, address: Address, port: int, topics: tuple[bytes, ...], *, latest_only: bool = False
 ) -> zmq.Socket:
-    """A SUB socket that gets these topics; with `latest_only` nothing but the newest message waits in it."""
+    """A SUB socket that gets these topics, 16 bytes each (`codec.topic_field`).
+
+    With `latest_only` nothing but the newest message waits in it.
+    """
     socket = context.socket(zmq.SUB)
     _set_defaults(socket, schema.MAX_MESSAGE_BYTES, PUBLICATION_QUEUE)
     if latest_only:
         socket.setsockopt(zmq.CONFLATE, 1)
     for topic in topics:
-        socket.setsockopt(zmq.SUBSCRIBE, topic_field(topic))
+        socket.setsockopt(zmq.SUBSCRIBE, topic)
     socket.connect(address.at(port))
     return socket
 

@@ -22,7 +22,7 @@ import zmq
 
 from gstalker.bridge import schema
 from gstalker.bridge.client.served_avatar import ServedAvatar
-from gstalker.bridge.codec import decode, decode_as, encode
+from gstalker.bridge.codec import decode, decode_as, encode, topic_field
 from gstalker.bridge.errors import Refused, ServerLost, WireError
 from gstalker.bridge.schema import Message
 from gstalker.bridge.transport import (
@@ -82,7 +82,13 @@ class AvatarClient:
         self._control = connect_control(self._context, self.address)
         self._poller = zmq.Poller()
         try:
-            hello = schema.Hello(request_id=next(self._request_ids), client_name=client_name)
+            hello = schema.Hello(
+                request_id=next(self._request_ids),
+                client_name=client_name,
+                avatar_name="",
+                session_id=0,
+                private=False,
+            )
             welcome = self._ask(hello, schema.Welcome)
             self.avatar = ServedAvatar.from_welcome(welcome)
             self._subscribe(welcome.publication_port, topics, latest_only)
@@ -151,15 +157,18 @@ class AvatarClient:
         return self._ask(schema.GetStats(request_id=next(self._request_ids)), schema.Stats)
 
     def _subscribe(self, port: int, topics: tuple[type[Message], ...], latest_only: bool) -> None:
-        names = tuple(t.TOPIC for t in topics)
-        events = (schema.SpeechEnd.TOPIC, schema.StreamEnd.TOPIC)
-        frames = tuple(n for n in names if n.startswith("frame/")) if latest_only else ()
-        others = tuple(n for n in names if n not in frames) + events
+        frames = tuple(t for t in topics if t in (schema.FrameQ16, schema.FrameF32)) if latest_only else ()
+        others = (*(t for t in topics if t not in frames), schema.SpeechEnd, schema.StreamEnd)
         if len(frames) > 1:
-            raise InputError(f"latest_only: expected one kind of frame, got {list(frames)}. Ask for one of them.")
+            names = [t.TOPIC for t in frames]
+            raise InputError(f"latest_only: expected one kind of frame, got {names}. Ask for one of them.")
+        session_id = self.avatar.welcome.session_id
         groups = ((frames, True),) * bool(frames) + ((others, False),)
         self._subscriptions = [
-            connect_publication(self._context, self.address, port, group, latest_only=latest)
+            connect_publication(
+                *(self._context, self.address, port, tuple(topic_field(t, session_id) for t in group)),
+                latest_only=latest,
+            )
             for group, latest in groups
         ]
         for socket in self._subscriptions:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import zmq
 
 from gstalker.bridge import schema
@@ -29,7 +30,7 @@ LONGEST_WAIT_S = 0.2  # how soon a request to stop is noticed
 REQUESTS_A_ROUND = 4  # a flood of requests must not hold up the frames
 FLUSH_S = 0.1  # before closing, so that the last messages leave
 
-_PUBLISHED = tuple(topic_field(m.TOPIC) for m in schema.MESSAGES.values() if m.CHANNEL == "publication")
+_PUBLISHED = tuple(topic_field(kind, 1) for kind in schema.PUBLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class AvatarServer:
         self.publication.send(encode(message), copy=False)
 
     def _wanted(self, kind: type[Message]) -> bool:
-        return any(topic_field(kind.TOPIC).startswith(topic) for topic in self._topics)
+        return any(topic_field(kind, 1).startswith(topic) for topic in self._topics)
 
     def _follow_subscriptions(self) -> None:
         while self.publication.poll(0):
@@ -162,7 +163,7 @@ class AvatarServer:
         self.statistics.requests_refused += 1
         self._log(f"{self.name}: refused a request: {reason}")
         printable = "".join(c if c.isprintable() else "?" for c in reason)
-        return schema.Refusal(request_id=request_id, code=code, reason=printable[:1000])
+        return schema.Refusal(request_id=request_id, code=code, reason=printable[:1000], retry_after_s=0.0)
 
 
 def welcome_of(bundle: AvatarBundle, maker: FrameMaker, options: StreamOptions, address: Address) -> schema.Welcome:
@@ -171,8 +172,11 @@ def welcome_of(bundle: AvatarBundle, maker: FrameMaker, options: StreamOptions, 
     return schema.Welcome(
         request_id=0,
         server_version=metadata.version("gstalker"),
+        server_id="",
+        session_id=1,
         publication_port=address.publication_port,
         avatar_name=manifest.name,
+        avatar_names=(manifest.name,),
         bundle_sha256=bundle.manifest_sha256,
         subject=manifest.likeness.subject,
         consent=manifest.likeness.consent,
@@ -181,6 +185,15 @@ def welcome_of(bundle: AvatarBundle, maker: FrameMaker, options: StreamOptions, 
         fps=maker.fps,
         audio_rate_hz=SAMPLE_RATE_HZ,
         lead_s=options.lead_s,
+        client_lease_s=5.0,
+        can_play=maker.speech_frame_count > 0,
+        speech_capacity_s=0.0,
+        control_names=tuple(c.name for c in manifest.controls),
+        emotion_names=(),
+        has_gaze=False,
+        head_pose_low=manifest.head_pose_range.low,
+        head_pose_high=manifest.head_pose_range.high,
+        control_count=len(manifest.controls),
         gaussian_count=len(canonical),
         mover_count=maker.mover_count,
         camera_from_avatar=rows_from_pose(camera.viewmat),
@@ -191,6 +204,7 @@ def welcome_of(bundle: AvatarBundle, maker: FrameMaker, options: StreamOptions, 
         box_position_max_m=maker.box.position_max_m,
         box_log_scale_min=maker.box.log_scale_min,
         box_log_scale_max=maker.box.log_scale_max,
+        control_ranges=np.array([(c.low, c.high) for c in manifest.controls], np.float32).reshape(-1, 2),
         means=canonical.means,
         quats_wxyz=canonical.quats_wxyz,
         scales=canonical.scales,

@@ -72,6 +72,7 @@ class AvatarStream:
             steady: the clock, seconds.
         """
         self.maker, self.options = maker, options
+        self.session_id = 1
         self.statistics = ServeStatistics()
         self.clock: StreamClock | None = None
         self.last_refusal = ""  # why the last frame could not be packed
@@ -80,7 +81,7 @@ class AvatarStream:
         self._speech_start: int | None = None  # frame at which the running utterance began
         self._speech_id = -1
         self._speech_over_at: int | None = None  # frame at which the last utterance ended by itself
-        self._sequence = 0
+        self._sequences: dict[type[Message], int] = {}
         self._usual_compute_s = 0.0
         self._dropping = False
         self._packed = np.empty((maker.mover_count, BYTES_PER_MOVER), np.uint8)
@@ -127,7 +128,15 @@ class AvatarStream:
         """Stop speaking at the next frame."""
         if self._speech_start is not None:
             self._speech_start = None
-            self._publish(schema.SpeechEnd(speech_id=self._speech_id, time_s=self.next_time_s))
+            self._publish(
+                schema.SpeechEnd(
+                    session_id=self.session_id,
+                    sequence=self._sequence(schema.SpeechEnd),
+                    speech_id=self._speech_id,
+                    time_s=self.next_time_s,
+                    cut=False,
+                )
+            )
 
     @property
     def finished(self) -> bool:
@@ -156,7 +165,20 @@ class AvatarStream:
     def end(self) -> None:
         """Say that nothing follows."""
         self.silence()
-        self._publish(schema.StreamEnd(frame_count=self.statistics.frames_sent, time_s=self.next_time_s))
+        self._publish(
+            schema.StreamEnd(
+                session_id=self.session_id,
+                sequence=self._sequence(schema.StreamEnd),
+                frame_count=self.statistics.frames_sent,
+                time_s=self.next_time_s,
+            )
+        )
+
+    def _sequence(self, kind: type[Message]) -> int:
+        """The next number of this kind of message."""
+        number = self._sequences.get(kind, 0)
+        self._sequences[kind] = number + 1
+        return number
 
     def stats(self, request_id: int) -> schema.Stats:
         """The counters as a message."""
@@ -169,13 +191,24 @@ class AvatarStream:
             frames_late=s.frames_late,
             frames_dropped=s.frames_dropped,
             frames_refused=s.frames_refused,
+            frames_superseded=0,
             audio_chunks_sent=s.audio_chunks_sent,
+            speech_waiting_s=0.0,
+            speech_starved=0,
             requests_refused=s.requests_refused,
             lateness_p50_ms=1e3 * s.lateness_s.percentile(50),
             lateness_p99_ms=1e3 * s.lateness_s.percentile(99),
             lateness_max_ms=1e3 * s.lateness_s.largest,
             compute_p50_ms=1e3 * s.compute_s.percentile(50),
             compute_p99_ms=1e3 * s.compute_s.percentile(99),
+            frames_per_second=0.0,
+            backend="onnxruntime",
+            clients=0,
+            session_clients=0,
+            sessions=1,
+            session_limit=1,
+            load=0.0,
+            source="",
         )
 
     def _current_speech_frame(self) -> int | None:
@@ -197,11 +230,13 @@ class AvatarStream:
 
     def _send_sound(self, speech_frame: int, time_s: float) -> None:
         pcm = self.maker.sound(speech_frame)
+        sequence = self._sequence(schema.Audio)  # counted in any case: a hole shows what was not sent
         # Sound that should be over cannot be played any more; the sequence numbers show the hole.
         if self._overdue_s(time_s + 1 / self.maker.fps) <= self.options.lead_s:
             self._publish(
                 schema.Audio(
-                    sequence=self._sequence,
+                    session_id=self.session_id,
+                    sequence=sequence,
                     speech_id=self._speech_id,
                     time_s=time_s,
                     sent_at_s=self._now_s(),
@@ -210,7 +245,6 @@ class AvatarStream:
                 )
             )
             self.statistics.audio_chunks_sent += 1
-        self._sequence += 1
 
     def _send_frame(self, index: int, time_s: float, speech_frame: int | None) -> None:
         # Do not begin what cannot be in time: on a machine that is too slow some frames in time are worth more than
@@ -244,12 +278,12 @@ class AvatarStream:
         messages: list[Message] = []
         if self._wanted(FrameQ16):
             movers = self._pack(frame)
-            messages.append(
-                FrameQ16(frame.index, frame.time_s, self._now_s(), head, torso, len(movers), movers),
-            )
+            place = (self.session_id, self._sequence(FrameQ16), frame.index, frame.time_s, self._now_s())
+            messages.append(FrameQ16(*place, head, torso, len(movers), movers))
         if self._wanted(FrameF32):
             arrays = (frame.means, frame.quats_wxyz, frame.scales, frame.opacities)
-            messages.append(FrameF32(frame.index, frame.time_s, self._now_s(), head, torso, len(frame.means), *arrays))
+            place = (self.session_id, self._sequence(FrameF32), frame.index, frame.time_s, self._now_s())
+            messages.append(FrameF32(*place, head, torso, len(frame.means), *arrays))
         return messages
 
     def _pack(self, frame: Frame) -> np.ndarray:

@@ -89,7 +89,7 @@ def server_of_another_version(free_port: int) -> Iterator[str]:
 
     def answer_once() -> None:
         identity, _ = socket.recv_multipart()
-        refusal = schema.Refusal(request_id=0, code="wire_version", reason="expected 99, got 1.")
+        refusal = schema.Refusal(request_id=0, code="wire_version", reason="expected 99, got 1.", retry_after_s=0.0)
         socket.send_multipart([identity, bytes(encode(refusal, wire_version=99))])
         done.wait(30)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from golden.make_golden import FOLDER, bad_messages, golden_files
 
+from gstalker.bridge import schema
 from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.codec import decode, decode_as
 from gstalker.bridge.errors import WireError
@@ -18,7 +19,7 @@ GOOD = sorted(FOLDER.glob("*_v[0-9].bin"))
 
 
 def test_there_are_golden_messages():
-    assert len(GOOD) == 13
+    assert len(GOOD) == len(schema.MESSAGES)
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda p: p.stem)
@@ -37,9 +38,9 @@ def test_a_golden_message_decodes_to_its_values(path: Path):
 
 def test_the_golden_movers_decode_to_their_values():
     """Tolerance: float32 in any order of the few operations errs by parts in 10^7; a wrong code by 10^-5 and more."""
-    message = decode_as(FrameQ16, (FOLDER / "frame_q16_v1.bin").read_bytes())
-    avatar = ServedAvatar.from_welcome(decode_as(Welcome, (FOLDER / "welcome_v1.bin").read_bytes()))
-    expected = json.loads((FOLDER / "frame_q16_v1.json").read_text(encoding="utf-8"))["decoded"]
+    message = decode_as(FrameQ16, (FOLDER / "frame_q16_v2.bin").read_bytes())
+    avatar = ServedAvatar.from_welcome(decode_as(Welcome, (FOLDER / "welcome_v2.bin").read_bytes()))
+    expected = json.loads((FOLDER / "frame_q16_v2.json").read_text(encoding="utf-8"))["decoded"]
     frame = avatar.frame(message)
     for name, values in expected.items():
         np.testing.assert_allclose(getattr(frame, name), np.array(values), rtol=1e-6, atol=1e-7, err_msg=name)

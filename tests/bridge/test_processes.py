@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from helpers.made_session import write_made_session
 
+from gstalker.bridge import schema
 from gstalker.cli.main import main
 from gstalker.runtime.session import SessionReader
 from gstalker.runtime.session.captures import read_captures
@@ -173,7 +174,7 @@ def test_a_recording_that_makes_no_sense_is_refused(words: tuple[object, ...], t
 
 def test_a_server_of_another_wire_version_is_not_recorded(server_of_another_version: str, tmp_path: Path, capsys):
     assert main(["record", server_of_another_version, "--out", str(tmp_path / "s")]) == 2
-    assert "wire version: expected 1, got 99" in " ".join(capsys.readouterr().err.split())
+    assert f"wire version: expected {schema.WIRE_VERSION}, got 99" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "s").exists()
 
 

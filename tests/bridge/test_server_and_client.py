@@ -180,17 +180,17 @@ def ask_raw(address: str, *parts: bytes) -> bytes | None:
 
 
 def test_a_client_of_another_wire_version_is_refused_with_both_versions(running: Running):
-    data = ask_raw(running.address, bytes(encode(schema.Hello(1, "tomorrow"), wire_version=99)))
+    data = ask_raw(running.address, bytes(encode(schema.Hello(1, "tomorrow", "", 0, False), wire_version=99)))
     assert data is not None
     answer = decode(data)
     assert isinstance(answer, schema.Refusal)
     assert (answer.code, answer.request_id) == ("wire_version", 0)
-    assert "wire version: expected 1, got 99" in answer.reason
-    assert any("expected 1, got 99" in line for line in running.log)
+    assert f"wire version: expected {schema.WIRE_VERSION}, got 99" in answer.reason
+    assert any(f"expected {schema.WIRE_VERSION}, got 99" in line for line in running.log)
 
 
 def test_a_server_of_another_wire_version_is_named_by_the_client(server_of_another_version: str):
-    with pytest.raises(WireVersionError, match="wire version: expected 1, got 99"):
+    with pytest.raises(WireVersionError, match=f"wire version: expected {schema.WIRE_VERSION}, got 99"):
         AvatarClient(server_of_another_version, timeout_s=10)
 
 
@@ -198,9 +198,9 @@ def test_a_server_of_another_wire_version_is_named_by_the_client(server_of_anoth
     ("data", "code", "text"),
     [
         (b"GET / HTTP/1.1\r\n\r\n" + b" " * 20, "malformed", "expected the magic"),
-        (b"", "malformed", "expected 32 to 4096 bytes, got 0"),
-        (bytes(encode(schema.StreamEnd(1, 1.0))), "not_a_request", "expected a request, got event/stream_end"),
-        (bytes(encode(schema.Hello(1, "x")))[:-1], "malformed", "bytes from a header of"),
+        (b"", "malformed", f"expected 32 to {schema.MAX_REQUEST_BYTES} bytes, got 0"),
+        (bytes(encode(schema.StreamEnd(1, 0, 1, 1.0))), "not_a_request", "expected a request, got stream_end"),
+        (bytes(encode(schema.Hello(1, "x", "", 0, False)))[:-1], "malformed", "bytes from a header of"),
     ],
 )
 def test_what_is_no_request_is_refused_and_the_server_lives(running: Running, data: bytes, code: str, text: str):
@@ -216,7 +216,7 @@ def test_what_is_no_request_is_refused_and_the_server_lives(running: Running, da
 
 def test_requests_in_several_parts_and_too_large_ones_get_no_answer_and_the_server_lives(running: Running):
     assert ask_raw(running.address, b"one", b"two") is None
-    assert ask_raw(running.address, b"x" * 5000) is None
+    assert ask_raw(running.address, b"x" * (schema.MAX_REQUEST_BYTES + 1)) is None
     with AvatarClient(running.address) as client:
         assert client.stats().requests_refused == 1  # the large one never came through the socket
 

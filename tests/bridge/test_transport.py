@@ -79,7 +79,7 @@ def test_every_socket_has_its_limits(free_port: int):
         control, publication = bind_server(context, Address("127.0.0.1", free_port))
         client = transport.connect_control(context, Address("127.0.0.1", free_port))
         subscriber = transport.connect_publication(
-            context, Address("127.0.0.1", free_port), free_port + 1, ("audio",), latest_only=True
+            context, Address("127.0.0.1", free_port), free_port + 1, (b"audio@1",), latest_only=True
         )
         for socket in (control, publication, client, subscriber):
             assert socket.getsockopt(zmq.LINGER) == 0
@@ -90,7 +90,7 @@ def test_every_socket_has_its_limits(free_port: int):
             assert socket.getsockopt(zmq.RECONNECT_IVL_MAX) == 5000
             assert socket.getsockopt(zmq.SNDHWM) in range(1, 33)
             assert socket.getsockopt(zmq.RCVHWM) in range(1, 33)
-        assert control.getsockopt(zmq.MAXMSGSIZE) == 4096
+        assert control.getsockopt(zmq.MAXMSGSIZE) == 256 * 1024
         assert publication.getsockopt(zmq.MAXMSGSIZE) in range(1, 100)
         assert client.getsockopt(zmq.MAXMSGSIZE) == subscriber.getsockopt(zmq.MAXMSGSIZE) == 8 * 1024 * 1024
     finally:
