@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
-# Compiled rasterizers are kept here between runs: compiling them takes longer than most tests.
-export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+# Compiled kernels are kept here between runs: compiling them takes longer than most tests. numba does not see that a
+# kernel has changed which another file's kernel calls, so every state of the sources has a cache of its own.
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba/$(shell cat kernels/*.py | cksum | cut -d ' ' -f 1)
 PACKAGES := kernels runtime export bridge cli bench
 
 .PHONY: help demo test lint bench install typing-links clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import settings
 
 REPO = Path(__file__).resolve().parents[1]
 
-# Before the first import of numba: compiling the rasterizers takes longer than most tests.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(REPO / ".cache" / "numba"))
+# Before the first import of numba: compiling the rasterizers takes longer than most tests. numba does not see that a
+# kernel has changed which another file's kernel calls, so every state of the sources has a cache of its own.
+_KERNELS = b"".join(path.read_bytes() for path in sorted((REPO / "kernels").glob("*.py")))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(REPO / ".cache" / "numba" / str(zlib.crc32(_KERNELS))))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # A first call may compile for half a minute, so no deadline; in CI the same examples are drawn every time.
