@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 # Compiled kernels are kept here between runs: compiling them takes longer than most tests. numba does not see that a
 # kernel has changed which another file's kernel calls, so every state of the sources has a cache of its own.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba/$(shell cat kernels/*.py | cksum | cut -d ' ' -f 1)
-PACKAGES := kernels runtime export bridge cli bench
+PACKAGES := kernels runtime export bridge web_client cli bench
 
 .PHONY: help demo test lint bench install typing-links clean
 .DEFAULT_GOAL := help

@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "runtime.session",
         "runtime.errors",
     ),
+    "web_client": (),
     "bench": ("kernels", "runtime", "export", "bridge"),
     "cli": ("kernels", "runtime", "export", "bridge", "bench"),
 }
@@ -66,6 +67,7 @@ ONLY_IN = {
     "tinycudann": ("kernels.triplane_tinycudann",),
     "zmq": ("bridge",),
     "msgpack": ("bridge", "runtime.session"),
+    "websockets": ("bridge.web",),
     "mediapipe": ("runtime.prepare", "runtime.evaluate"),
     "tensorboard": ("runtime.train",),
     "espeakng_loader": ("runtime.demo_character",),

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
-PACKAGES = ("kernels", "runtime", "export", "bridge", "cli", "bench")
+PACKAGES = ("kernels", "runtime", "export", "bridge", "web_client", "cli", "bench")
 
 
 @dataclass(frozen=True)
