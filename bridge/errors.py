@@ -31,3 +31,22 @@ class Refused(InputError):
 
 class ServerLost(InputError):
     """The server fell silent in the middle of a stream."""
+
+
+class RequestRefused(InputError):
+    """What a server throws on its own side to answer a request with a refusal.
+
+    Attributes:
+        code: one of schema.REFUSAL_CODES.
+        retry_after_s: when asking again may help; 0 where it will not.
+    """
+
+    def __init__(self, code: str, reason: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class SpeechRefused(RequestRefused):
+    """A request about speech that cannot be carried out: not open, a hole, too much waiting."""
