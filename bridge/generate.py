@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gstalker.bridge import schema, transport
+from gstalker.bridge.generate_csharp import csharp_files
+from gstalker.bridge.generate_hlsl import hlsl_definitions
 from gstalker.bridge.generate_javascript import javascript_module
 from gstalker.bridge.schema import Array, Message, Value, wire_specs
 from gstalker.kernels import quantise
@@ -63,6 +65,8 @@ def protocol_page(page: str) -> str:
 TARGETS: dict[str, Callable[[str], str]] = {
     "docs/protocol.md": protocol_page,
     "web_client/wire/schema.js": javascript_module,
+    "unity_client/Shaders/GsWire.hlsl": hlsl_definitions,
+    **csharp_files(),
 }
 
 
