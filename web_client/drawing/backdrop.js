@@ -17,9 +17,10 @@ void main(void) {
 
 /** The backdrop of a view. Colours are 0..1 in display space. */
 export class Backdrop {
-  constructor(engine, app) {
+  constructor(engine, app, camera) {
     this._engine = engine;
     this._app = app;
+    this._camera = camera;
     this._texture = null;
     this._material = new engine.ShaderMaterial({
       uniqueName: "Backdrop",
@@ -45,9 +46,7 @@ export class Backdrop {
   /** @param {[number, number, number]} rgb */
   showColor(rgb) {
     this._instance.visible = false;
-    for (const camera of this._app.root.findComponents("camera")) {
-      camera.clearColor = new this._engine.Color(rgb[0], rgb[1], rgb[2], 1);
-    }
+    this._camera.clearColor = new this._engine.Color(rgb[0], rgb[1], rgb[2], 1);
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { halfBits } from "../avatar/half_float.js";
 import { DepthOrder } from "../avatar/depth_order.js";
-import { NEAR_M } from "./projection.js";
+import { writeSplats } from "./write_splats.js";
 
 const DEGREE_0 = 0.28209479177387814; // spherical harmonics of degree 0 (docs/conventions.md, "Colour")
 
@@ -40,26 +40,7 @@ export class SplatCloud {
     const { order, depths } = this._order.sort(cloud.means, this._count, cameraFromAvatar);
     const textures = ["dataCenter", "dataScale", "dataRotation", "dataColor"].map((n) => this._container.getTexture(n));
     const [center, scale, rotation, color] = textures.map((texture) => texture.lock());
-    const { means, quatsWxyz, scales, opacities } = cloud;
-    const colors = this._colors;
-    for (let i = 0; i < this._count; i++) {
-      const n = order[i];
-      center[4 * i] = means[3 * n];
-      center[4 * i + 1] = -means[3 * n + 1];
-      center[4 * i + 2] = -means[3 * n + 2];
-      const [w, x, y, z] = [quatsWxyz[4 * n], quatsWxyz[4 * n + 1], quatsWxyz[4 * n + 2], quatsWxyz[4 * n + 3]];
-      rotation[4 * i] = halfBits(w);
-      rotation[4 * i + 1] = halfBits(x);
-      rotation[4 * i + 2] = halfBits(-y);
-      rotation[4 * i + 3] = halfBits(-z);
-      scale[4 * i] = halfBits(scales[3 * n]);
-      scale[4 * i + 1] = halfBits(scales[3 * n + 1]);
-      scale[4 * i + 2] = halfBits(scales[3 * n + 2]);
-      color[4 * i] = colors[3 * n];
-      color[4 * i + 1] = colors[3 * n + 1];
-      color[4 * i + 2] = colors[3 * n + 2];
-      color[4 * i + 3] = depths[n] < NEAR_M ? 0 : halfBits(opacities[n]);
-    }
+    writeSplats(this._count, order, depths, cloud, this._colors, { center, scale, rotation, color });
     for (const texture of textures) texture.unlock();
   }
 

@@ -3,6 +3,7 @@
 import * as engine from "../vendor/playcanvas.min.mjs";
 import { applyRules, REFERENCE } from "./drawing_rules.js";
 import { Backdrop } from "./backdrop.js";
+import { FineTarget } from "./fine_target.js";
 import { FAR_M, NEAR_M, projectionOfK, worldFromCamera } from "./projection.js";
 import { SplatCloud } from "./splat_cloud.js";
 
@@ -49,7 +50,8 @@ export class SplatView {
     this._world = new engine.Mat4();
     this._pose = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0];
     this._camera = this._makeCamera();
-    this._backdrop = new Backdrop(engine, app);
+    this._backdrop = new Backdrop(engine, app, this._camera.camera);
+    this._fine = FineTarget.create(engine, app, this._camera.camera);
     this.setRules(REFERENCE);
   }
 
@@ -86,6 +88,7 @@ export class SplatView {
     if (this.canvas.width === widthPx && this.canvas.height === heightPx) return;
     this._app.resizeCanvas(widthPx, heightPx);
     this._app.setCanvasResolution(engine.RESOLUTION_FIXED, widthPx, heightPx);
+    this._fine?.resize(widthPx, heightPx);
   }
 
   /** Write the splats of the next picture. */

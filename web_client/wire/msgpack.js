@@ -21,7 +21,7 @@ export function unpack(bytes) {
   const lists = (length) => Array.from({ length: bounded(length) }, () => value());
   const maps = (length) => {
     const map = new Map();
-    for (let i = 0; i < bounded(length); i++) {
+    for (let left = bounded(length); left > 0; left--) {
       const key = value();
       if (typeof key !== "string") throw new Error("msgpack: expected texts as keys of a map.");
       if (map.has(key)) throw new Error(`msgpack: the key ${key} stands twice in the map.`);
