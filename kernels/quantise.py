@@ -162,7 +162,7 @@ def pack_movers(
     elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
         raise ValueError(f"out: expected contiguous uint8 of shape {shape}, got {out.dtype} of shape {out.shape}.")
     contiguous = (np.ascontiguousarray(a) for a in (means, quats_wxyz, scales, opacities))
-    if not quantise_numba.pack(*contiguous, *coefficients(box), out.view("<u4")):  # pyright: ignore[reportCallIssue]
+    if not quantise_numba.pack(*contiguous, *coefficients(box), out):  # pyright: ignore[reportCallIssue]
         pack_movers_reference(means, quats_wxyz, scales, opacities, box)  # raises, saying what is wrong
         raise AssertionError("pack_movers refused what its reference accepts")
     return out

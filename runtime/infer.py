@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from gstalker.kernels.frame import Frame
 from gstalker.runtime.audio import log_mel, mel_windows, video_frame_count
 from gstalker.runtime.bundle import AvatarBundle
-from gstalker.runtime.errors import InputError
+from gstalker.runtime.infer_backends import AUTO, BackendChoice, open_session
+from gstalker.runtime.infer_field import AvatarField
 from gstalker.runtime.poses import head_pose_vector
 
 AUDIO_BATCH = 128  # video frames of audio at once: bounds the memory of a long recording
@@ -46,17 +47,25 @@ class Controls:
 
 
 class AvatarRuntime:
-    """A bundle loaded for inference on the CPU. One thread at a time may use it."""
+    """A bundle loaded for inference.
 
-    def __init__(self, bundle: AvatarBundle, *, threads: int = 1) -> None:
+    Frames for the wire come from `packed_frame` and `value_frame`, which write into arrays of the caller and
+    allocate nothing; the other methods return new arrays. Threads: any may call any method; `packed_frame`,
+    `value_frame`, `frame` and `audio_code_into` use common buffers, and callers take turns there. The
+    interpreter's lock is free while a frame is computed.
+    """
+
+    def __init__(self, bundle: AvatarBundle, *, threads: int = 1, backend: str = AUTO) -> None:
         """Load the graphs.
 
         Args:
             bundle: the avatar.
-            threads: of ONNX Runtime; more than 2 gain nothing at the sizes of an avatar.
+            threads: that share the work of a frame; more than 2 gain little at the sizes of an avatar.
+            backend: what computes frames: "auto" for the fastest here, or one of `infer_backends.BACKENDS`. It is
+                chosen at the first frame or by `warm_up`.
 
         Raises:
-            InputError: ONNX Runtime is not installed, or cannot load a graph.
+            InputError: ONNX Runtime is not installed, or cannot load a graph; no such back end.
             ValueError: threads < 1.
         """
         if threads < 1:
@@ -70,6 +79,100 @@ class AvatarRuntime:
         opacities = np.clip(canonical.opacities[:movers].astype(np.float64), 1e-9, 1 - 1e-9)
         self._opacity_logits = np.log(opacities / (1 - opacities)).astype(np.float32)
         self._torso_origin_m = np.array(bundle.manifest.torso_origin_avatar_m)
+        self._field = AvatarField(
+            bundle, self._sessions["deform"], self._sessions["torso"], threads=threads, backend=backend
+        )
+        self._hearing = BoundAudio(self._sessions["audio"], bundle)
+
+    def warm_up(self) -> BackendChoice:
+        """Choose the back end by timing a few frames of each, and load or compile what is loaded lazily.
+
+        Raises:
+            InputError: the back end that was asked for does not run here.
+        """
+        return self._field.choice
+
+    @property
+    def backend(self) -> BackendChoice:
+        """What computes frames here and how fast it was in the trial; measured at the first call, as `warm_up`."""
+        return self._field.choice
+
+    def audio_code_into(self, mel_window: np.ndarray, out: np.ndarray) -> None:
+        """The audio code of one mel window (W, bands) into `out` (A,) float32; allocates nothing.
+
+        Raises:
+            ValueError: the window has another shape.
+        """
+        self._hearing.code_into(mel_window, out)
+
+    def packed_frame(
+        self,
+        audio_code: np.ndarray,
+        expression: np.ndarray,
+        avatar_from_head: np.ndarray,
+        out: np.ndarray,
+        poses: np.ndarray,
+        avatar_from_torso: np.ndarray | None = None,
+    ) -> None:
+        """One frame as the wire carries it, into arrays of the caller; allocates nothing that grows with the avatar.
+
+        Args:
+            audio_code: (A,)
+            expression: (E,) weights in 0..1.
+            avatar_from_head: (4, 4) rigid.
+            out: (M, 16) uint8, contiguous: receives the movers' records. Any alignment: a message's payload will do.
+            poses: (2, 4, 4) float64: receives avatar_from_head and avatar_from_torso.
+            avatar_from_torso: (4, 4) rigid; None lets the torso follow the head as in training.
+
+        Raises:
+            ValueError: an input of the wrong shape, or not finite; a value that has no code in the bundle's box, in
+                the words of `kernels.quantise.pack_movers`. `out` is undefined then.
+        """
+        self._check_controls(audio_code, expression, avatar_from_head, avatar_from_torso)
+        rigid = self._field.pack(audio_code, expression, head_pose_vector(avatar_from_head), out)
+        self._fill_poses(poses, avatar_from_head, avatar_from_torso, rigid)
+
+    def value_frame(
+        self,
+        audio_code: np.ndarray,
+        expression: np.ndarray,
+        avatar_from_head: np.ndarray,
+        values: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        poses: np.ndarray,
+        avatar_from_torso: np.ndarray | None = None,
+    ) -> None:
+        """The same frame before quantisation; `pack_movers` of it gives what `packed_frame` writes, bit for bit.
+
+        Args:
+            values: means (M, 3), quats_wxyz (M, 4), scales (M, 3), opacities (M,), float32 and contiguous.
+
+        The others, and Raises: see `packed_frame`.
+        """
+        self._check_controls(audio_code, expression, avatar_from_head, avatar_from_torso)
+        rigid = self._field.values(audio_code, expression, head_pose_vector(avatar_from_head), *values)
+        self._fill_poses(poses, avatar_from_head, avatar_from_torso, rigid)
+
+    def _fill_poses(
+        self, poses: np.ndarray, avatar_from_head: np.ndarray, avatar_from_torso: np.ndarray | None, rigid: np.ndarray
+    ) -> None:
+        poses[0] = avatar_from_head
+        poses[1] = (
+            avatar_from_torso_rigid(rigid, self._torso_origin_m) if avatar_from_torso is None else avatar_from_torso
+        )
+
+    def _check_controls(
+        self,
+        audio_code: np.ndarray,
+        expression: np.ndarray,
+        avatar_from_head: np.ndarray,
+        avatar_from_torso: np.ndarray | None,
+    ) -> None:
+        sizes = self.bundle.manifest.sizes
+        _check("audio_code", audio_code, (sizes.audio_code,))
+        _check("expression", expression, (sizes.expression,))
+        _check("avatar_from_head", avatar_from_head, (4, 4))
+        if avatar_from_torso is not None:
+            _check("avatar_from_torso", avatar_from_torso, (4, 4))
 
     def audio_codes(self, samples: np.ndarray) -> np.ndarray:
         """Audio codes (T, A) float32 of a whole recording (S,), 16 kHz mono; T = ceil(S / 640) video frames."""
@@ -138,23 +241,14 @@ class AvatarRuntime:
         Raises:
             ValueError: an input of the wrong shape, or not finite.
         """
-        sizes = self.bundle.manifest.sizes
-        _check("audio_code", audio_code, (sizes.audio_code,))
-        _check("expression", expression, (sizes.expression,))
-        _check("avatar_from_head", avatar_from_head, (4, 4))
-        if avatar_from_torso is not None:
-            _check("avatar_from_torso", avatar_from_torso, (4, 4))
-        rigid, torso_deltas = self.torso_motion(head_pose_vector(avatar_from_head))
-        if avatar_from_torso is None:
-            avatar_from_torso = avatar_from_torso_rigid(rigid, self._torso_origin_m)
-        return self.apply(
-            self.deltas(audio_code, expression),
-            torso_deltas,
-            index=index,
-            time_s=time_s,
-            avatar_from_head=avatar_from_head,
-            avatar_from_torso=avatar_from_torso,
+        count = self.bundle.manifest.counts.movers
+        means, quats = np.empty((count, 3), np.float32), np.empty((count, 4), np.float32)
+        scales, opacities = np.empty((count, 3), np.float32), np.empty(count, np.float32)
+        poses = np.empty((2, 4, 4))
+        self.value_frame(
+            audio_code, expression, avatar_from_head, (means, quats, scales, opacities), poses, avatar_from_torso
         )
+        return Frame(index, time_s, means, quats, scales, opacities, poses[0], poses[1])
 
     def apply(
         self,
@@ -166,7 +260,7 @@ class AvatarRuntime:
         avatar_from_head: np.ndarray,
         avatar_from_torso: np.ndarray,
     ) -> Frame:
-        """The movers' state from the networks' outputs (Mh, 11) and (Mt, 3)."""
+        """The movers' state from the networks' outputs (Mh, 11) and (Mt, 3): what the fused kernel must agree with."""
         counts, canonical = self.bundle.manifest.counts, self.bundle.canonical
         head, movers = counts.head_movers, counts.movers
         means = canonical.means[:movers].copy()
@@ -209,42 +303,34 @@ class AvatarRuntime:
         }
 
 
+class BoundAudio:
+    """audio.onnx for one window at a time, with everything bound beforehand. Callers take turns."""
+
+    def __init__(self, session: Any, bundle: AvatarBundle) -> None:
+        """Bind buffers of the bundle's sizes."""
+        front = bundle.manifest.audio
+        self._window = np.zeros((1, front.window_mel_frames, front.log_mel.mel_bands), np.float32)
+        self._code = np.zeros((1, bundle.manifest.sizes.audio_code), np.float32)
+        self._session, self._binding, self._lock = session, session.io_binding(), threading.Lock()
+        self._binding.bind_input("mel_window", "cpu", 0, np.float32, self._window.shape, self._window.ctypes.data)
+        self._binding.bind_output("audio_code", "cpu", 0, np.float32, self._code.shape, self._code.ctypes.data)
+
+    def code_into(self, mel_window: np.ndarray, out: np.ndarray) -> None:
+        """See `AvatarRuntime.audio_code_into`."""
+        if np.shape(mel_window) != self._window.shape[1:]:
+            raise ValueError(f"mel_window: expected shape {self._window.shape[1:]}, got {np.shape(mel_window)}.")
+        with self._lock:
+            self._window[0] = mel_window
+            self._session.run_with_iobinding(self._binding)
+            out[:] = self._code[0]
+
+
 def to_and_fro(index: int, count: int) -> int:
     """Position in a stretch of `count` frames that is played forwards, then backwards, ends shown once."""
     if count == 1:
         return 0
     at = index % (2 * (count - 1))
     return at if at < count else 2 * (count - 1) - at
-
-
-def open_session(data: bytes, name: str, threads: int) -> Any:
-    """An ONNX Runtime session on the CPU that does not burn a core while it waits.
-
-    Raises:
-        InputError: ONNX Runtime is not installed, or refuses the graph.
-    """
-    runtime = _onnxruntime()
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises types of its own that share no base but this one
-        text = " ".join(str(error).split())[:200]
-        raise InputError(f"{name}: expected a graph that ONNX Runtime loads, it refused ({text}).") from error
-
-
-def _onnxruntime() -> ModuleType:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "onnxruntime: expected ONNX Runtime, which runs the avatar, found none. Run "
-            "`pip install 'gstalker[cpu]'`, or `pip install 'gstalker[gpu]'` on a CUDA machine; never both."
-        ) from error
-    return onnxruntime
 
 
 def _check(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
