@@ -27,7 +27,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## the whole chain on an avatar it makes itself, into out/demo
 	$(BIN)/gstalker demo --overwrite
 
-test: install ## all tests; what is skipped is listed with its reason
+.PHONY: vulkan
+vulkan: ## a Vulkan driver that needs no GPU, into .cache: what the Unity shaders' tests run on
+	@tools/software_vulkan.sh || echo "SKIPPED software Vulkan: the Unity shaders' tests will skip where there is no other"
+
+test: install vulkan ## all tests; what is skipped is listed with its reason
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: install typing-links ## ruff and pyright

@@ -31,6 +31,17 @@ class Target:
     slices: int
 
 
+def open_device() -> spy.Device:
+    """The first Vulkan device.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    # 15601: "#pragma kernel" and its like are Unity's.
+    options = spy.SlangCompilerOptions({"disable_warnings": ["15601"]})
+    return spy.Device(type=spy.DeviceType.vulkan, compiler_options=options)
+
+
 class Gpu:
     """One device and the compiled shaders of one folder."""
 
