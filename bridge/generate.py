@@ -78,14 +78,15 @@ def version_table() -> str:
 
 def limits_table() -> str:
     """Every cap and time limit of both ends."""
-    queue = f"{transport.PUBLICATION_QUEUE} messages"
+    waiting = f"{transport.MAX_WAITING_BYTES} bytes and {transport.MAX_WAITING_S:g} s of frames"
     rows = [
         ["largest message", f"{schema.MAX_MESSAGE_BYTES} bytes", "the connection is closed"],
         ["largest request", f"{schema.MAX_REQUEST_BYTES} bytes", "the connection is closed"],
         ["largest header", f"{schema.MAX_HEADER_BYTES} bytes", "the message is refused"],
         ["largest uint", str(schema.MAX_UINT), "the message is refused"],
-        ["publications waiting for one subscriber", queue, "newer ones are dropped for it"],
+        ["publications waiting for one subscriber", waiting, "newer ones are dropped for it"],
         ["requests waiting", f"{transport.CONTROL_QUEUE} messages", "the sender waits"],
+        ["connections to one port", str(transport.MAX_CONNECTIONS), "new ones are closed"],
         ["handshake", f"{transport.HANDSHAKE_MS} ms", "the connection is closed"],
         [
             "heartbeat",

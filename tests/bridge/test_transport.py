@@ -1,4 +1,4 @@
-"""Addresses stay on this machine, and sockets have no loose defaults."""
+"""Addresses beyond this machine demand keys, and sockets have no loose defaults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from gstalker.bridge import transport
+from gstalker.bridge.keys import ClientKeys, ServerKeys, new_key_pair
 from gstalker.bridge.transport import Address, bind_server, parse_address
 from gstalker.runtime.errors import InputError
 
@@ -25,14 +26,44 @@ def test_an_address_on_this_machine_is_taken(text: str, control: str):
     assert parse_address(text).control == control
 
 
-@pytest.mark.parametrize(
-    "host", ["0.0.0.0", "*", "192.168.1.5", "[::]", "example.org", "eth0", "127.0.0.1.example.org"]
-)
-def test_an_address_that_others_could_reach_is_refused_because_there_are_no_keys_yet(host: str):
-    with pytest.raises(InputError) as caught:
-        parse_address(f"tcp://{host}:5555")
-    assert "expected an address on this machine" in str(caught.value)
-    assert "encryption keys, which this version does not support yet" in str(caught.value)
+OTHERS_REACH = ("0.0.0.0", "*", "192.168.1.5", "[::]", "[fe80::1%eth0]", "example.org", "eth0", "127.0.0.1.example.org")
+
+
+@pytest.fixture(scope="module")
+def keys() -> tuple[ServerKeys, ClientKeys]:
+    server, alice = new_key_pair("server"), new_key_pair("alice")
+    return ServerKeys(server, {alice.public.z85: "alice"}), ClientKeys(alice, server.public)
+
+
+@pytest.mark.parametrize("host", OTHERS_REACH)
+def test_without_keys_nothing_is_bound_or_connected_where_others_could_reach_it(host: str):
+    address, context = parse_address(f"tcp://{host}:5555"), zmq.Context()
+    assert not address.is_loopback
+    with pytest.raises(InputError, match=r"expected an address of this machine alone .* --keys with the server's keys"):
+        bind_server(context, address)
+    with pytest.raises(InputError, match=r"expected an address of this machine alone .* --server-key with the "):
+        transport.connect_control(context, address)
+    with pytest.raises(InputError, match="expected an address of this machine alone"):
+        transport.connect_publication(context, address, 5556, ())
+    context.term()  # would wait for a socket left open
+
+
+def test_keys_with_nobody_allowed_do_not_open_an_address(keys: tuple[ServerKeys, ClientKeys]):
+    with pytest.raises(InputError, match="--allow with the public keys of the clients"):
+        transport.check_server_address(parse_address("tcp://0.0.0.0:5555"), ServerKeys(keys[0].own, {}))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "*", "[::]"])
+def test_with_keys_any_address_is_bound(host: str, keys: tuple[ServerKeys, ClientKeys], free_port: int):
+    context = zmq.Context()
+    try:
+        bind_server(context, parse_address(f"tcp://{host}:{free_port}"), keys[0])
+    except InputError as error:
+        if "[::]" in host and "Cannot assign" in str(error):
+            pytest.skip("this machine has no IPv6")
+        raise
+    finally:
+        context.destroy(linger=0)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +119,34 @@ def test_every_socket_has_its_limits(free_port: int):
             assert socket.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 3000
             assert socket.getsockopt(zmq.RECONNECT_IVL) == 100
             assert socket.getsockopt(zmq.RECONNECT_IVL_MAX) == 5000
+            assert socket.getsockopt(zmq.HEARTBEAT_TTL) == 3000
             assert socket.getsockopt(zmq.SNDHWM) in range(1, 33)
             assert socket.getsockopt(zmq.RCVHWM) in range(1, 33)
+            assert socket.getsockopt(zmq.SNDBUF) in range(1, 2**20 + 1)
+            assert socket.getsockopt(zmq.RCVBUF) in range(1, 2**20 + 1)
+            assert socket.getsockopt(zmq.IPV6) == 1
         assert control.getsockopt(zmq.MAXMSGSIZE) == 256 * 1024
-        assert publication.getsockopt(zmq.MAXMSGSIZE) in range(1, 100)
+        assert publication.getsockopt(zmq.MAXMSGSIZE) == 1024
         assert client.getsockopt(zmq.MAXMSGSIZE) == subscriber.getsockopt(zmq.MAXMSGSIZE) == 8 * 1024 * 1024
     finally:
         context.destroy(linger=0)
+
+
+@pytest.mark.parametrize(
+    ("frame_bytes", "fps", "expected"),
+    [
+        (5_000, 25, 5),  # 0.2 s
+        (640_000, 25, 5),
+        (8 * 1024 * 1024, 25, 1),
+        (4 * 1024 * 1024, 25, 2),  # 8 MB
+        (3 * 1024 * 1024, 25, 2),
+        (100, 240, 48),
+        (0, 3, 1),  # never none at all
+    ],
+)
+def test_what_waits_for_a_subscriber_is_capped_in_bytes_and_in_age(frame_bytes: int, fps: int, expected: int):
+    queue = transport.publication_queue(frame_bytes, fps)
+    assert queue == expected
+    assert queue == 1 or (queue * frame_bytes <= 8 * 1024 * 1024 and queue / fps <= 0.2)
+    least, most = transport.SEND_BUFFER_BYTES
+    assert least <= transport.send_buffer_bytes(frame_bytes, fps) <= most
