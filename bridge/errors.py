@@ -50,3 +50,25 @@ class RequestRefused(InputError):
 
 class SpeechRefused(RequestRefused):
     """A request about speech that cannot be carried out: not open, a hole, too much waiting."""
+
+
+class RequestRefused(InputError):
+    """A server's own no to a request: what its refusal will say.
+
+    Attributes:
+        code: one of schema.REFUSAL_CODES.
+        retry_after_s: when asking again may help; 0 where it will not.
+    """
+
+    def __init__(self, code: str, reason: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class SpeechRefused(RequestRefused):
+    """An utterance, or a piece of its sound, that the speech timeline does not take."""
+
+
+class ControlRefused(RequestRefused):
+    """A face or head control that this avatar cannot be given."""

@@ -36,8 +36,10 @@ MAY_IMPORT = {
     "bridge": (
         "kernels",
         "runtime.bundle",
+        "runtime.bundle_manifest",
         "runtime.infer",
         "runtime.audio",
+        "runtime.audio_stream",
         "runtime.session",
         "runtime.errors",
     ),
