@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,16 +43,11 @@ class Span:
     reported: bool = False
 
 
-@dataclass(frozen=True)
-class SpeechEnded:
-    """An utterance whose sound is over, and the sample at which it is."""
+class SpeechEnded(NamedTuple):
+    """An utterance whose sound is over, and the presentation time at which it is."""
 
     speech_id: int
-    end_sample: int
-
-    @property
-    def time_s(self) -> float:
-        return self.end_sample / SAMPLE_RATE_HZ
+    time_s: float
 
 
 class SpeechTimeline:
@@ -135,6 +131,14 @@ class SpeechTimeline:
         """
         self._open_utterance(speech_id).close()
 
+    def rate_hz(self, speech_id: int) -> int:
+        """The rate at which an utterance's sound is pushed.
+
+        Raises:
+            SpeechRefused: unknown_speech.
+        """
+        return self._utterance(speech_id).rate_hz
+
     def received_s(self, speech_id: int) -> float:
         """Sound received of an utterance that is not over.
 
@@ -200,14 +204,16 @@ class SpeechTimeline:
         return None
 
     def ended(self, frame: int) -> list[SpeechEnded]:
-        """Utterances whose sound ends with this frame or ended before it; each is told once."""
-        until = (frame + 1) * SAMPLES_PER_VIDEO_FRAME
-        found = [s for s in self._spans if not s.reported and s.last is not None and s.last <= until]
-        for span in found:
-            span.reported = True
+        """Utterances whose sound is over when this frame begins; each is told once."""
+        until = frame * SAMPLES_PER_VIDEO_FRAME
+        found: list[SpeechEnded] = []
+        for span in self._spans:
+            if not span.reported and span.last is not None and span.last <= until:
+                span.reported = True
+                found.append(SpeechEnded(span.speech_id, span.last / SAMPLE_RATE_HZ))
         while self._spans and self._spans[0].reported and (self._spans[0].last or 0) < self._timeline.oldest:
             self._spans.popleft()
-        return [SpeechEnded(s.speech_id, s.last or 0) for s in found]
+        return found
 
     def cut(self, frame: int) -> int | None:
         """Let all speech end where a frame begins, also what waits; the last 5 ms before it fade out.
