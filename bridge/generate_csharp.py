@@ -24,7 +24,10 @@ _LIMITS = (
     *("MAX_MESSAGE_BYTES", "MAX_HEADER_BYTES", "MAX_REQUEST_BYTES", "MAX_SESSION_ID", "MAX_UINT"),
 )
 _CODES = ("BYTES_PER_MOVER", "POSITION_CODES", "ROTATION_ZERO_CODE", "LOG_SCALE_CODES")
-_SOCKETS = ("HANDSHAKE_MS", "HEARTBEAT_EVERY_MS", "HEARTBEAT_TIMEOUT_MS", "PUBLICATION_QUEUE", "CONTROL_QUEUE")
+_SOCKETS = (
+    *("HANDSHAKE_MS", "HEARTBEAT_EVERY_MS", "HEARTBEAT_TIMEOUT_MS", "CONNECT_MS"),
+    *("CONTROL_QUEUE", "RECEIVING_QUEUE", "REQUEST_BUFFER_BYTES"),
+)
 _ELEMENT = {"<f4": "float", "<i2": "short", "|u1": "byte"}
 _INT_MAX = 2**31 - 1
 _KEYWORDS = ("private",)
@@ -47,6 +50,7 @@ def wire_class(_before: str = "") -> str:
     numbers += [(name, getattr(quantise, name)) for name in _CODES]
     numbers += [(name, getattr(transport, name)) for name in _SOCKETS]
     numbers += [("RECONNECT_FIRST_MS", transport.RECONNECT_MS[0]), ("RECONNECT_LONGEST_MS", transport.RECONNECT_MS[1])]
+    numbers += [("RECEIVE_BUFFER_BYTES", transport.SEND_BUFFER_BYTES[1])]
     lines = [_HEAD, "namespace GStalker.Protocol", "{"]
     lines += ["    /// <summary>Numbers and names that both ends of the wire agree on.</summary>"]
     lines += ["    public static class Wire", "    {"]

@@ -23,10 +23,13 @@ namespace GStalker.Protocol
         public const int HandshakeMs = 2000;
         public const int HeartbeatEveryMs = 1000;
         public const int HeartbeatTimeoutMs = 3000;
-        public const int PublicationQueue = 5;
+        public const int ConnectMs = 2000;
         public const int ControlQueue = 16;
+        public const int ReceivingQueue = 32;
+        public const int RequestBufferBytes = 524288;
         public const int ReconnectFirstMs = 100;
         public const int ReconnectLongestMs = 5000;
+        public const int ReceiveBufferBytes = 1048576;
         public const string Magic = "GSTK";
     }
 
