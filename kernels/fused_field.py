@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gstalker.kernels.fused_field_loops import STATE_FLOATS, run_blocks
+from gstalker.kernels.fused_field_loops import run_blocks, work_floats
 from gstalker.kernels.fused_field_team import Team
 from gstalker.kernels.fused_field_tile import OUTPUTS
 from gstalker.kernels.quantise import BYTES_PER_MOVER, QuantisationBox, pack_movers
@@ -105,15 +105,9 @@ class FusedField:
         self._still, self._torso_fits = self._packed_still(state[head_count:])
         self._head = _laid_out(head, head_count, HEAD_OUTPUTS, "head")
         self._torso = _laid_out(torso, torso_count, TORSO_OUTPUTS, "torso")
-        room = max(self._head.room, self._torso.room, HEAD_OUTPUTS * BLOCK)
+        room = max(self._head.room, self._torso.room)
         self._scratch = [
-            (
-                np.zeros(2 * room, np.float32),
-                room,
-                np.zeros(STATE_FLOATS, np.float32),
-                np.zeros(4 * BLOCK, np.uint32),
-            )
-            for _ in range(threads)
+            (np.zeros(work_floats(room), np.float32), room, np.zeros(4 * BLOCK, np.uint32)) for _ in range(threads)
         ]
         self._team = Team(threads)
         self._no_values = tuple(np.zeros(shape, np.float32) for shape in ((0, 3), (0, 4), (0, 3), 0))

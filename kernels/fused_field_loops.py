@@ -11,15 +11,16 @@ import math
 import numba
 import numpy as np
 
-from gstalker.kernels.fused_field_tile import COLUMNS, OUTPUTS, dense_tile, take
+from gstalker.kernels.fused_field_tile import COLUMNS, OUTPUTS, copy_bytes, dense_tile, take
 from gstalker.kernels.quantise_box import POSITION_CODES
 from gstalker.kernels.quantise_numba import BLOCK, ONE, pack_block, whole_bits
 from gstalker.kernels.simd import LANES, load, select, splat, store
 
 MOVER_ROWS = 11
 """Rows of a block: means 3, quaternions 4, scales 3, and the opacity (its logit in canonical blocks)."""
-_DELTAS = MOVER_ROWS * BLOCK  # where a block's deltas lie in its state: behind what is made of them
-STATE_FLOATS = 2 * _DELTAS
+# A thread's scratch: what a block becomes (MOVER_ROWS), its deltas (whole tiles), and two layers by turns.
+_DELTAS = MOVER_ROWS * BLOCK
+_LAYERS = _DELTAS + -(-MOVER_ROWS // OUTPUTS) * OUTPUTS * BLOCK
 TAKEN_AT_ONCE = 8
 """Blocks a thread takes from the common counter: about 30 microseconds of work at the sizes of an avatar."""
 
@@ -32,6 +33,11 @@ _ROUNDER = np.float32(1.5 * 2**23)
 _EXPONENT_ONE = np.int32(127)
 _E2, _E3, _E4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
 _E5, _E6, _E7 = np.float32(1 / 120), np.float32(1 / 720), np.float32(1 / 5040)
+
+
+def work_floats(room: int) -> int:
+    """Size of a thread's `work`, float32, where the widest layer of a block takes `room`."""
+    return _LAYERS + 2 * room
 
 
 @numba.njit(inline="always", error_model="numpy")
@@ -56,80 +62,80 @@ def exp_scalar(x):
 
 @numba.njit(error_model="numpy", nogil=True)
 def network(base, gates, drive, layers, weights, block, work, room):
-    """The network of one block; where in `work` its outputs begin.
+    """The network of one block, its outputs as the block's deltas.
 
     Args:
         base: (blocks, H, BLOCK), flat: the baked first layer.
         gates: (blocks, G, BLOCK), flat, and drive (G, H): the first layer is max(base + sum over G of gate * drive, 0).
         layers: (L, 3) int64: inputs, tiles, and where in `weights` the layer's first tile begins.
         weights: flat float32, `fused_field_tile.dense_tile`.
-        work: flat float32, twice `room`.
+        work: flat float32, `work_floats(room)`.
         room: floats that the widest layer of a block takes.
     """
     gate_count, hidden = drive.shape
     zero = splat(_ZERO)
+    x_at, y_at = _LAYERS, _LAYERS + room
     for h in range(hidden):
         for i in range(0, BLOCK, LANES):
             value = load(base, (block * hidden + h) * BLOCK + i)
             for g in range(gate_count):
                 value = value + load(gates, (block * gate_count + g) * BLOCK + i) * splat(drive[g, h])
-            store(work, h * BLOCK + i, select(zero > value, zero, value))
-    x_at, y_at = 0, room
-    for layer in range(len(layers)):
+            store(work, x_at + h * BLOCK + i, select(zero > value, zero, value))
+    last = len(layers) - 1
+    for layer in range(last + 1):
         inputs, tiles, at = layers[layer, 0], layers[layer, 1], layers[layer, 2]
-        floor = _ZERO if layer < len(layers) - 1 else _NO_FLOOR
+        floor, y = (_ZERO, y_at) if layer < last else (_NO_FLOOR, _DELTAS)
         for tile in range(tiles):
             tile_at = at + tile * OUTPUTS * (inputs + 1)
             for column in range(0, BLOCK, COLUMNS):
-                y = y_at + tile * OUTPUTS * BLOCK + column
-                dense_tile(work, x_at + column, y, weights, tile_at, inputs, floor)
+                dense_tile(work, x_at + column, y + tile * OUTPUTS * BLOCK + column, weights, tile_at, inputs, floor)
         x_at, y_at = y_at, x_at
-    return x_at
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def gather(rows, first, count, state):
+def gather(rows, first, count, work):
     """Rows (M, C) of one block as its deltas, the last one again where the block is not full."""
-    for k in range(rows.shape[1]):
-        for i in range(BLOCK):
-            state[_DELTAS + k * BLOCK + i] = rows[first + min(i, count - 1), k]
+    for i in range(BLOCK):
+        row = np.uintp(first + min(i, count - 1))
+        for k in range(np.uintp(rows.shape[1])):
+            work[np.uintp(_DELTAS + i) + np.uintp(BLOCK) * k] = rows[row, k]
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def apply_block(canonical, block, state):
+def apply_block(canonical, block, work):
     """The moved state: eleven rows, of canonical (blocks, 11, BLOCK) and the eleven rows of deltas behind them."""
     for i in range(BLOCK):
         d = _DELTAS + i
-        state[i] = canonical[block, 0, i] + state[d]
-        state[i + BLOCK] = canonical[block, 1, i] + state[d + BLOCK]
-        state[i + 2 * BLOCK] = canonical[block, 2, i] + state[d + 2 * BLOCK]
-        w = canonical[block, 3, i] + state[d + 3 * BLOCK]
-        x = canonical[block, 4, i] + state[d + 4 * BLOCK]
-        y = canonical[block, 5, i] + state[d + 5 * BLOCK]
-        z = canonical[block, 6, i] + state[d + 6 * BLOCK]
+        work[i] = canonical[block, 0, i] + work[d]
+        work[i + BLOCK] = canonical[block, 1, i] + work[d + BLOCK]
+        work[i + 2 * BLOCK] = canonical[block, 2, i] + work[d + 2 * BLOCK]
+        w = canonical[block, 3, i] + work[d + 3 * BLOCK]
+        x = canonical[block, 4, i] + work[d + 4 * BLOCK]
+        y = canonical[block, 5, i] + work[d + 5 * BLOCK]
+        z = canonical[block, 6, i] + work[d + 6 * BLOCK]
         inverse = ONE / np.sqrt(w * w + x * x + y * y + z * z)
-        state[i + 3 * BLOCK] = w * inverse
-        state[i + 4 * BLOCK] = x * inverse
-        state[i + 5 * BLOCK] = y * inverse
-        state[i + 6 * BLOCK] = z * inverse
-        state[i + 7 * BLOCK] = canonical[block, 7, i] * exp_scalar(state[d + 7 * BLOCK])
-        state[i + 8 * BLOCK] = canonical[block, 8, i] * exp_scalar(state[d + 8 * BLOCK])
-        state[i + 9 * BLOCK] = canonical[block, 9, i] * exp_scalar(state[d + 9 * BLOCK])
-        logit = canonical[block, 10, i] + state[d + 10 * BLOCK]
-        state[i + 10 * BLOCK] = ONE / (ONE + exp_scalar(-logit))
+        work[i + 3 * BLOCK] = w * inverse
+        work[i + 4 * BLOCK] = x * inverse
+        work[i + 5 * BLOCK] = y * inverse
+        work[i + 6 * BLOCK] = z * inverse
+        work[i + 7 * BLOCK] = canonical[block, 7, i] * exp_scalar(work[d + 7 * BLOCK])
+        work[i + 8 * BLOCK] = canonical[block, 8, i] * exp_scalar(work[d + 8 * BLOCK])
+        work[i + 9 * BLOCK] = canonical[block, 9, i] * exp_scalar(work[d + 9 * BLOCK])
+        logit = canonical[block, 10, i] + work[d + 10 * BLOCK]
+        work[i + 10 * BLOCK] = ONE / (ONE + exp_scalar(-logit))
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def shift_block(canonical, block, state):
+def shift_block(canonical, block, work):
     """The moved means alone: three rows, of canonical (blocks, 3, BLOCK) and the three rows of deltas."""
     for k in range(3):
         for i in range(BLOCK):
-            state[k * BLOCK + i] = canonical[block, k, i] + state[_DELTAS + k * BLOCK + i]
+            work[k * BLOCK + i] = canonical[block, k, i] + work[_DELTAS + k * BLOCK + i]
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def pack_means_block(still, block, state, minimum, to_code, words):
-    """`pack_block` for Gaussians of which only the means move: the first three rows of `state`, the rest from `still`.
+def pack_means_block(still, block, work, minimum, to_code, words):
+    """`pack_block` for Gaussians of which only the means move: the first three rows of `work`, the rest from `still`.
 
     still: (blocks, 3, BLOCK) uint32, the second (its upper half), third and fourth word of every record.
     """
@@ -138,9 +144,9 @@ def pack_means_block(still, block, state, minimum, to_code, words):
     tx, ty, tz = to_code[0], to_code[1], to_code[2]
     bad = np.int32(0)
     for n in range(BLOCK):
-        px = np.rint((state[n] - x0) * tx)
-        py = np.rint((state[n + BLOCK] - y0) * ty)
-        pz = np.rint((state[n + 2 * BLOCK] - z0) * tz)
+        px = np.rint((work[n] - x0) * tx)
+        py = np.rint((work[n + BLOCK] - y0) * ty)
+        pz = np.rint((work[n + 2 * BLOCK] - z0) * tz)
         fits = (px >= _ZERO) & (px <= highest) & (py >= _ZERO) & (py <= highest) & (pz >= _ZERO) & (pz <= highest)
         words[4 * n] = whole_bits(px) | np.uint32(whole_bits(py) << np.uint32(16))
         words[4 * n + 1] = whole_bits(pz) | still[block, 0, n]
@@ -148,18 +154,6 @@ def pack_means_block(still, block, state, minimum, to_code, words):
         words[4 * n + 3] = still[block, 2, n]
         bad += np.int32(0) if fits else np.int32(1)
     return bad
-
-
-@numba.njit(error_model="numpy", nogil=True)
-def deltas_of(side, block, first, count, work, room, state):
-    """The deltas of one block into its state: from the network, or those that were given."""
-    base, gates, drive, layers, weights, deltas = side
-    if len(deltas) > 0:
-        gather(deltas, first, count, state)
-        return
-    at = network(base, gates, drive, layers, weights, block, work, room)
-    for i in range(deltas.shape[1] * BLOCK):
-        state[_DELTAS + i] = work[at + i]
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -174,14 +168,16 @@ def run_blocks(head, torso, canonical, torso_canonical, still, counts, box, coun
         counts: Gaussians of head and torso.
         box: `quantise_box.coefficients`.
         counter: (1,) int64, zero at first, common to the threads.
-        scratch: this thread's own: work (flat float32, twice `room`), room, state (STATE_FLOATS,) float32,
-            words (4 * BLOCK,) uint32.
+        scratch: this thread's own: work and room of `network`, words (4 * BLOCK,) uint32.
         packed: (16 * M,) uint8, or empty: records are not wanted.
         values: means (M, 3), quats (M, 4), scales (M, 3), opacities (M,) float32, or all empty: not wanted. Of the
             torso only means are written.
     """
+    # Taken apart once: a tuple that is handed on costs the reference counts of all its arrays, a block at a time.
+    base, gates, drive, layers, weights, deltas = head
+    torso_base, torso_gates, torso_drive, torso_layers, torso_weights, torso_deltas = torso
     minimum, to_code, log_minimum, log_to_code = box
-    work, room, state, words = scratch
+    work, room, words = scratch
     means, quats, scales, opacities = values
     record_bytes = words.view(np.uint8)
     head_count, torso_count = counts
@@ -196,30 +192,35 @@ def run_blocks(head, torso, canonical, torso_canonical, still, counts, box, coun
             if is_head:
                 first = index * BLOCK
                 count = min(BLOCK, head_count - first)
-                deltas_of(head, index, first, count, work, room, state)
-                apply_block(canonical, index, state)
+                if len(deltas) > 0:
+                    gather(deltas, first, count, work)
+                else:
+                    network(base, gates, drive, layers, weights, index, work, room)
+                apply_block(canonical, index, work)
                 if len(packed) > 0:
-                    bad += pack_block(state, minimum, to_code, log_minimum, log_to_code, words)
+                    bad += pack_block(work, minimum, to_code, log_minimum, log_to_code, words)
             else:
                 block = index - head_blocks
                 first = block * BLOCK
                 count = min(BLOCK, torso_count - first)
-                deltas_of(torso, block, first, count, work, room, state)
-                shift_block(torso_canonical, block, state)
+                if len(torso_deltas) > 0:
+                    gather(torso_deltas, first, count, work)
+                else:
+                    network(torso_base, torso_gates, torso_drive, torso_layers, torso_weights, block, work, room)
+                shift_block(torso_canonical, block, work)
                 if len(packed) > 0:
-                    bad += pack_means_block(still, block, state, minimum, to_code, words)
+                    bad += pack_means_block(still, block, work, minimum, to_code, words)
                 first += head_count
             if len(packed) > 0:
-                for i in range(16 * count):
-                    packed[16 * first + i] = record_bytes[i]
+                copy_bytes(packed, 16 * first, record_bytes, 16 * count)
             if len(means) > 0:
                 for i in range(count):
                     for k in range(3):
-                        means[first + i, k] = state[k * BLOCK + i]
+                        means[first + i, k] = work[k * BLOCK + i]
             if len(means) > 0 and is_head:
                 for i in range(count):
                     for k in range(4):
-                        quats[first + i, k] = state[(3 + k) * BLOCK + i]
+                        quats[first + i, k] = work[(3 + k) * BLOCK + i]
                     for k in range(3):
-                        scales[first + i, k] = state[(7 + k) * BLOCK + i]
-                    opacities[first + i] = state[10 * BLOCK + i]
+                        scales[first + i, k] = work[(7 + k) * BLOCK + i]
+                    opacities[first + i] = work[10 * BLOCK + i]

@@ -7,6 +7,7 @@ channels of a layer; its sums stay in registers while the input channels pass by
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ OUTPUTS = 6
 """Channels a tile: 2 x 6 sums, 2 inputs and a weight fit AVX2's sixteen registers; more gain nothing on AVX-512."""
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_INDEX_BITS = 8 * struct.calcsize("P")  # of numba's intp
 _FUSE = ("contract",)  # a product and its sum may become one fused multiply-add, nothing is reordered
 
 
@@ -90,6 +92,19 @@ def take(typing_context, counter, amount):
     return types.int64(counter, types.int64), build
 
 
+@_instruction
+def copy_bytes(typing_context, target, target_at, source, count):
+    """target[target_at:][:count] = source[:count], flat uint8 arrays that do not overlap."""
+
+    def build(context, builder, sig, args):
+        target, target_at, source, count = args
+        to = builder.gep(context.make_array(sig.args[0])(context, builder, target).data, [target_at])
+        cgutils.raw_memcpy(builder, to, context.make_array(sig.args[2])(context, builder, source).data, count, 1)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, source, types.intp), build
+
+
 class _Rows:
     """One row of a block, as vectors in a flat float32 array."""
 
@@ -110,7 +125,7 @@ class _Rows:
 
 
 def _index(value: int) -> ir.Constant:
-    return ir.Constant(ir.IntType(types.intp.bitwidth), value)
+    return ir.Constant(ir.IntType(_INDEX_BITS), value)
 
 
 def _plus(builder: ir.IRBuilder, at: Any, offset: int) -> Any:
