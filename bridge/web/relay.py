@@ -102,7 +102,6 @@ class Relay:
         await self._browser.close(1013, "This page is too slow for the sound; reload it.")
 
 
-
 def _asynchronous(socket: zmq.Socket) -> zmq.asyncio.Socket:
     """A socket of an asynchronous context is one; `bridge.transport` sees only the base class."""
     assert isinstance(socket, zmq.asyncio.Socket)

@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -57,7 +59,8 @@ class Browser:
         command = [executable, *FLAGS, *flags, f"--user-data-dir={self._profile.name}"]
         command += [f"--window-size={width},{height}", "about:blank"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._socket = connect(self._address(), max_size=None, compression=None)
+        self._closing = ExitStack()
+        self._socket = self._closing.enter_context(connect(self._address(), max_size=None, compression=None))
         self.connection = Connection(self._socket)
 
     def _address(self) -> str:
@@ -80,11 +83,9 @@ class Browser:
         return page
 
     def close(self) -> None:
-        try:
+        with suppress(BrowserError, OSError, WebSocketException):  # gone already; it is ended below in any case
             self.connection.send("Browser.close", {})
-        except Exception:  # noqa: BLE001  # it may be gone already; it is ended below in any case
-            pass
-        self._socket.close()
+        self._closing.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -162,7 +163,9 @@ class Page:
             if value:
                 return value
             time.sleep(0.05)
-        raise BrowserError(f"within {timeout_s:g} s this did not become true: {condition}; last: {value!r}\n{self.log()}")
+        raise BrowserError(
+            f"within {timeout_s:g} s this did not become true: {condition}; last: {value!r}\n{self.log()}"
+        )
 
     def give(self, name: str, data: bytes) -> None:
         """Put bytes into the page as `window.NAME`, a Uint8Array."""
@@ -172,10 +175,10 @@ class Page:
     def take(self, expression: str, timeout_s: float = 60.0) -> bytes:
         """Bytes of the page: the expression is a Uint8Array, or a promise of one."""
         script = f"""(async () => {{
-            const bytes = new Uint8Array(await ({expression}));
+            const taken = new Uint8Array(await ({expression}));
             let text = '';
-            for (let i = 0; i < bytes.length; i += 32768) {{
-                text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+            for (let i = 0; i < taken.length; i += 32768) {{
+                text += String.fromCharCode(...taken.subarray(i, i + 32768));
             }}
             return btoa(text);
         }})()"""

@@ -46,6 +46,8 @@ export class SplatView {
     this.rules = "";
     this._app = app;
     this._cloud = null;
+    this._settled = false;
+    app.systems.gsplat.on("frame:ready", (camera, layer, ready) => (this._settled = ready));
     this._projection = new engine.Mat4();
     this._world = new engine.Mat4();
     this._pose = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0];
@@ -99,6 +101,11 @@ export class SplatView {
   /** Have the browser draw at its next opportunity. */
   draw() {
     this._app.renderNextFrame = true;
+  }
+
+  /** Whether the engine drew its last picture in its final order and format; both come some pictures late. */
+  get settled() {
+    return this._settled;
   }
 
   /** How many pictures the engine has drawn. */
