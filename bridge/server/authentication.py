@@ -124,7 +124,10 @@ class Door:
 
     def offended(self, message: zmq.Frame) -> None:
         """A connection sent a message that means nothing; after MAX_OFFENCES of them it is closed."""
-        number = message.get(zmq.SRCFD)
+        try:
+            number = message.get(zmq.SRCFD)
+        except zmq.ZMQError:  # it has no sender: ZeroMQ's own word that a connection, and what it wanted, is gone
+            return
         with self._lock:
             for monitor in self._monitors:
                 connection = monitor.connections.get(number)
