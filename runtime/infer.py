@@ -13,7 +13,6 @@ from gstalker.runtime.audio import log_mel, mel_windows, video_frame_count
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.infer_backends import AUTO, BackendChoice, open_session
 from gstalker.runtime.infer_field import AvatarField
-from gstalker.runtime.poses import head_pose_vector
 
 AUDIO_BATCH = 128  # video frames of audio at once: bounds the memory of a long recording
 
@@ -129,7 +128,7 @@ class AvatarRuntime:
                 the words of `kernels.quantise.pack_movers`. `out` is undefined then.
         """
         self._check_controls(audio_code, expression, avatar_from_head, avatar_from_torso)
-        rigid = self._field.pack(audio_code, expression, head_pose_vector(avatar_from_head), out)
+        rigid = self._field.pack(audio_code, expression, np.asarray(avatar_from_head), out)
         self._fill_poses(poses, avatar_from_head, avatar_from_torso, rigid)
 
     def value_frame(
@@ -149,7 +148,7 @@ class AvatarRuntime:
         The others, and Raises: see `packed_frame`.
         """
         self._check_controls(audio_code, expression, avatar_from_head, avatar_from_torso)
-        rigid = self._field.values(audio_code, expression, head_pose_vector(avatar_from_head), *values)
+        rigid = self._field.values(audio_code, expression, np.asarray(avatar_from_head), *values)
         self._fill_poses(poses, avatar_from_head, avatar_from_torso, rigid)
 
     def _fill_poses(

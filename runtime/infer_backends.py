@@ -116,10 +116,13 @@ def open_session(data: bytes, name: str, threads: int, provider: str = "CPUExecu
     """An ONNX Runtime session that does not burn a core while it waits.
 
     Raises:
-        InputError: ONNX Runtime is not installed, refuses the graph, or does not start the provider: it goes on
-            with the CPU then, so that the session itself must be asked.
+        InputError: ONNX Runtime is not installed, refuses the graph, or does not run the provider. A provider of its
+            build may fail to start, and it goes on with the CPU then: the session itself is asked.
     """
     runtime = onnxruntime_module()
+    offered = runtime.get_available_providers()
+    if provider not in offered:
+        raise InputError(f"{name}: expected {provider}, this build of ONNX Runtime has {', '.join(offered)}.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

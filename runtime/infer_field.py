@@ -32,6 +32,7 @@ from gstalker.runtime.infer_graph import (
     torso_weights,
     with_free_rows,
 )
+from gstalker.runtime.infer_pose import fill_head_pose
 
 
 class AvatarField:
@@ -95,7 +96,8 @@ class AvatarField:
         self._torso_deltas: np.ndarray | None = None
         if self._torso is None:
             self._torso_deltas = np.zeros((counts.torso_movers, 3), np.float32)
-            self._torso_session, self._torso_binding = torso_session, self._bound_torso(torso_session)
+            self._torso_session = torso_session
+            self._torso_binding = self._bound_torso(torso_session, self._torso_deltas)
         self._choice: BackendChoice | None = None
 
     @property
@@ -109,12 +111,12 @@ class AvatarField:
             return self._chosen()
 
     def pack(
-        self, audio_code: np.ndarray, expression: np.ndarray, head_pose: np.ndarray, out: np.ndarray
+        self, audio_code: np.ndarray, expression: np.ndarray, avatar_from_head: np.ndarray, out: np.ndarray
     ) -> np.ndarray:
         """Records of the movers.
 
         Args:
-            audio_code: (A,), expression: (E,), head_pose: (6,) (`runtime.poses.head_pose_vector`).
+            audio_code: (A,), expression: (E,), avatar_from_head: (4, 4) rigid.
             out: (M, 16) uint8, contiguous. Undefined after an error.
 
         Returns:
@@ -125,7 +127,7 @@ class AvatarField:
         """
         with self._lock:
             self._chosen()
-            deltas = self._drive(audio_code, expression, head_pose)
+            deltas = self._drive(audio_code, expression, avatar_from_head)
             self._pack(deltas, out)
             return self._rigid[0].copy()
 
@@ -133,7 +135,7 @@ class AvatarField:
         self,
         audio_code: np.ndarray,
         expression: np.ndarray,
-        head_pose: np.ndarray,
+        avatar_from_head: np.ndarray,
         means: np.ndarray,
         quats_wxyz: np.ndarray,
         scales: np.ndarray,
@@ -142,7 +144,7 @@ class AvatarField:
         """The same before quantisation, into (M, 3), (M, 4), (M, 3), (M,) float32; returns as `pack`."""
         with self._lock:
             self._chosen()
-            deltas = self._drive(audio_code, expression, head_pose)
+            deltas = self._drive(audio_code, expression, avatar_from_head)
             self._fused.values(
                 means,
                 quats_wxyz,
@@ -164,9 +166,10 @@ class AvatarField:
             torso_deltas=self._torso_deltas,
         )
 
-    def _drive(self, audio_code: np.ndarray, expression: np.ndarray, head_pose: np.ndarray) -> np.ndarray | None:
+    def _drive(self, audio_code: np.ndarray, expression: np.ndarray, avatar_from_head: np.ndarray) -> np.ndarray | None:
         """Fill what a frame starts from; the head's deltas where ONNX Runtime computes them."""
-        self._code[0], self._expression[0], self._pose[0] = audio_code, expression, head_pose
+        self._code[0], self._expression[0] = audio_code, expression
+        fill_head_pose(avatar_from_head, self._pose[0])
         self._drive_torso()
         if self._ort is not None:
             self._ort.run()
@@ -193,13 +196,8 @@ class AvatarField:
         return self._choice
 
     def _choose(self) -> BackendChoice:
-        """Time what was asked for, or everything there is, on the bundle's golden input; keep the fastest."""
-        golden, asked = self.bundle.golden, self._backend
-        self._code[0], self._expression[0], self._pose[0] = (
-            golden.audio_code[0],
-            golden.expression[0],
-            golden.head_pose[0],
-        )
+        """Time what was asked for, or everything there is, on a golden input of the bundle; keep the fastest."""
+        asked = self._backend
         names = [FUSED, *offered_providers()] if asked == AUTO else [asked]
         self._deltas = np.zeros((self.bundle.manifest.counts.head_movers, 11), np.float32)
         if not len(self._deltas):
@@ -212,7 +210,7 @@ class AvatarField:
             except InputError as error:
                 out_of_use.append(Trial(name, None, str(error)))
         if not tried:
-            raise InputError(f"backend: expected {asked} to run this avatar here, it does not: {out_of_use[0].detail}")
+            raise InputError(f"backend {asked}: it does not run this avatar here. {out_of_use[0].detail}")
         tried.sort(key=lambda pair: pair[0].frame_ms or 0.0)
         best, self._ort = tried[0]
         if self._ort is None:
@@ -231,7 +229,7 @@ class AvatarField:
         if name == FUSED:
             if self._deform is None and rows:
                 raise InputError(
-                    f"backend: fused needs a deform.onnx of the exporter's form, this one has another "
+                    f"deform.onnx: expected the exporter's form for the fused kernel, got another "
                     f"({self.not_fused}). Choose cpu."
                 )
             return [(None, f"numba, {threads}")]
@@ -266,19 +264,20 @@ class AvatarField:
         out = np.empty((self.bundle.manifest.counts.movers, 16), np.uint8)
         self._ort = ort
 
+        golden, head = self.bundle.golden, self.bundle.idle.avatar_from_head[0]
+
         def frame() -> None:
-            code, expression, pose = self._code[0].copy(), self._expression[0].copy(), self._pose[0].copy()
-            deltas = self._drive(code, expression, pose)
+            deltas = self._drive(golden.audio_code[0], golden.expression[0], head)
             with contextlib.suppress(ValueError):  # a box too small for this is for the first real frame to report
                 self._pack(deltas, out)
 
         return Trial(name, median_ms(frame), detail)
 
-    def _bound_torso(self, session: Any) -> Any:
+    def _bound_torso(self, session: Any, torso_deltas: np.ndarray) -> Any:
         binding = session.io_binding()
         for name, array in (("head_pose", self._pose), ("torso_first_layer", self.bundle.torso_first_layer)):
             binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        for name, array in (("torso_rigid", self._rigid), ("torso_deltas", self._torso_deltas)):
+        for name, array in (("torso_rigid", self._rigid), ("torso_deltas", torso_deltas)):
             binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         return binding
 

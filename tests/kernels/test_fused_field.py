@@ -96,9 +96,9 @@ def empty(m: Made) -> Values:
     )  # type: ignore[return-value]
 
 
-def values_of(m: Made, threads: int = 1, **drives: np.ndarray) -> Values:
+def values_of(m: Made, given: dict[str, np.ndarray] | None = None, threads: int = 1) -> Values:
     out = empty(m)
-    m.field(threads).values(*out, **(drives or m.drives))
+    m.field(threads).values(*out, **(given or m.drives))
     return out
 
 
@@ -119,7 +119,7 @@ def test_values_are_those_of_the_network_written_out(hidden: tuple[int, ...]):
 @pytest.mark.parametrize(("head", "torso"), [(0, 0), (1, 0), (0, 1), (31, 33), (32, 32), (700, 130)])
 def test_records_are_what_pack_movers_makes_of_the_values(head: int, torso: int, threads: int):
     m = made(head, torso)
-    values = values_of(m, threads)
+    values = values_of(m, threads=threads)
     packed = np.full((head + torso, 16), 0xEE, np.uint8)
     m.field(threads).pack(packed, **m.drives)
     np.testing.assert_array_equal(packed, pack_movers(*values, BOX))
@@ -130,11 +130,11 @@ def test_deltas_from_elsewhere_are_applied_alike():
     deltas = evaluated(m.head, m.drives["head_drive"]).astype(np.float32)
     torso_deltas = evaluated(m.torso, m.drives["torso_drive"]).astype(np.float32)
     given = {"head_deltas": deltas, "torso_deltas": torso_deltas}
-    for got, want in zip(values_of(m, **given), moved(m, deltas, torso_deltas), strict=True):
+    for got, want in zip(values_of(m, given), moved(m, deltas, torso_deltas), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-6)
     packed = np.zeros((403, 16), np.uint8)
     FusedField(m.movers, None, None, BOX, threads=2).pack(packed, **given)
-    np.testing.assert_array_equal(packed, pack_movers(*values_of(m, **given), BOX))
+    np.testing.assert_array_equal(packed, pack_movers(*values_of(m, given), BOX))
 
 
 def test_records_may_be_written_anywhere_in_a_message():
@@ -156,7 +156,7 @@ def test_what_has_no_code_is_refused_in_the_words_of_pack_movers(column: int, va
     deltas[[40, 332], column] = value
     given = {"head_deltas": deltas, "torso_deltas": np.zeros((70, 3), np.float32)}
     with pytest.raises(ValueError, match="2 of 403") as expected, np.errstate(over="ignore"):
-        pack_movers(*values_of(m, **given), BOX)
+        pack_movers(*values_of(m, given), BOX)
     with pytest.raises(ValueError, match="2 of 403") as got:
         m.field(2).pack(np.zeros((403, 16), np.uint8), **given)
     assert str(got.value) == str(expected.value)
