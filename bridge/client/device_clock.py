@@ -1,0 +1,81 @@
+"""When the sound device plays which sample, on this machine's steady clock.
+
+A device asks for its next samples in bursts and says when they will be heard, give or take some milliseconds; its
+clock runs at its own rate. A line through the last seconds tells both, and starts anew where the device skipped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from gstalker.bridge.client.clock_line import ClockLine
+
+SPAN_S = 20.0
+EVERY_S = 0.05  # between readings that are kept: devices ask hundreds of times a second
+JITTER_S = 2e-3  # standard deviation of what a device says of its time
+SKIP_S = 0.03  # one reading this far off, or
+STEP_S = 0.005  # several in a row off by this to one side, mean that samples were left out
+STEP_READINGS = 6
+
+
+class DeviceClock:
+    """Pairs sample numbers of a device with local times. Not for several threads at once.
+
+    Attributes:
+        skips: how often the device was found to have left samples out.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._line = ClockLine(SPAN_S, round(SPAN_S / EVERY_S), _errors_s)
+        self._off_s: deque[float] = deque(maxlen=STEP_READINGS)
+        self._last_kept_s = -np.inf
+        self.skips = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether the device has asked for anything yet."""
+        return len(self._line) > 0
+
+    @property
+    def drift(self) -> float:
+        """How much more slowly than it says the device plays: 1e-6 is a microsecond a second."""
+        return self._line.drift
+
+    def reset(self) -> None:
+        """Forget the device, as after it was opened anew."""
+        self._line.clear()
+        self._off_s.clear()
+        self._last_kept_s = -np.inf
+
+    def add(self, first_sample: int, heard_at_s: float) -> bool:
+        """The device will play this sample at this local time, it says; whether samples were left out before it."""
+        own_s = first_sample / self._rate_hz
+        skipped = False
+        if self.known:
+            off_s = heard_at_s - self._line.at(own_s)
+            self._off_s.append(off_s)
+            one_side = len(self._off_s) == STEP_READINGS and min(np.abs(self._off_s)) > STEP_S
+            skipped = abs(off_s) > SKIP_S or (one_side and len(set(np.sign(self._off_s))) == 1)
+            if skipped:
+                self.skips += 1
+                self.reset()
+        if own_s >= self._last_kept_s + EVERY_S:
+            self._last_kept_s = own_s
+            self._line.add(own_s, heard_at_s, JITTER_S)
+        return skipped
+
+    def heard_at_s(self, sample: float) -> float:
+        """When this sample is played, locally; needs to be known."""
+        return self._line.at(sample / self._rate_hz)
+
+    def sample_at(self, local_s: float) -> float:
+        """Which sample, and what part of it, is being played; needs to be known."""
+        return self._line.inverse(local_s) * self._rate_hz
+
+
+def _errors_s(jitter_s: np.ndarray) -> np.ndarray:
+    """Each reading is as good as any other."""
+    return jitter_s

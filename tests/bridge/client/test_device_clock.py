@@ -1,0 +1,58 @@
+"""Which sample is being heard, from what a device says of itself, in simulated time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gstalker.bridge.client.device_clock import DeviceClock
+
+RATE_HZ = 48_000
+BLOCK = 480
+
+
+def run(
+    clock: DeviceClock, seconds: float, drift: float, jitter_s: float, first: int = 0, start_s: float = 50.0
+) -> int:
+    """A device whose samples take (1 + drift) times as long as they should; the next sample's number."""
+    rng = np.random.default_rng(0)
+    for sample in range(first, first + round(seconds * RATE_HZ), BLOCK):
+        clock.add(sample, start_s + sample / RATE_HZ * (1 + drift) + rng.normal(0, jitter_s))
+    return first + round(seconds * RATE_HZ)
+
+
+@pytest.mark.parametrize("drift", [-500e-6, 0.0, 200e-6])
+@pytest.mark.parametrize("jitter_s", [0.0, 1e-3, 3e-3])
+def test_the_sample_being_heard_is_known_to_a_millisecond_within_a_second(drift: float, jitter_s: float):
+    clock = DeviceClock(RATE_HZ)
+    # 20 readings leave sqrt(1 / 20) = 0.22 of the jitter; a drift that cannot be seen yet costs half a second of it.
+    for _ in range(3):
+        first = run(clock, 1.0, drift, jitter_s)
+        true_s = 50.0 + first / RATE_HZ * (1 + drift)
+        assert abs(clock.heard_at_s(first) - true_s) < 0.3 * jitter_s + 0.3e-3
+        assert abs(clock.sample_at(true_s) - first) / RATE_HZ < 0.3 * jitter_s + 0.3e-3
+        clock.reset()
+
+
+def test_the_rate_is_found_within_a_minute():
+    clock = DeviceClock(RATE_HZ)
+    run(clock, 60, 200e-6, 1e-3)
+    # 400 readings of 1 ms over 20 s: 1e-3 / (20 / sqrt(12)) / sqrt(400) = 9e-6 is one standard deviation.
+    assert clock.drift == pytest.approx(200e-6, abs=30e-6)
+    assert clock.skips == 0
+
+
+def test_a_device_that_left_out_a_second_is_known_anew_at_once():
+    clock = DeviceClock(RATE_HZ)
+    first = run(clock, 5, 0.0, 1e-3)
+    assert clock.add(first, 50.0 + first / RATE_HZ + 1.0)
+    assert clock.skips == 1
+    assert abs(clock.heard_at_s(first) - (51.0 + first / RATE_HZ)) < 1e-9
+
+
+def test_a_device_that_left_out_one_block_is_known_anew_within_some_blocks():
+    clock = DeviceClock(RATE_HZ)
+    first = run(clock, 5, 0.0, 0.5e-3)
+    after = run(clock, 1, 0.0, 0.5e-3, first, 50.0 + 0.01)
+    assert clock.skips == 1
+    assert abs(clock.heard_at_s(after) - (50.01 + after / RATE_HZ)) < 0.5e-3
