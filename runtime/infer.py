@@ -13,6 +13,7 @@ from gstalker.runtime.audio import log_mel, mel_windows, video_frame_count
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.infer_backends import AUTO, BackendChoice, open_session
 from gstalker.runtime.infer_field import AvatarField
+from gstalker.runtime.poses import head_pose_vector as head_pose_vector  # for the bridge, which sees this module alone
 
 AUDIO_BATCH = 128  # video frames of audio at once: bounds the memory of a long recording
 
@@ -150,6 +151,10 @@ class AvatarRuntime:
         self._check_controls(audio_code, expression, avatar_from_head, avatar_from_torso)
         rigid = self._field.values(audio_code, expression, np.asarray(avatar_from_head), *values)
         self._fill_poses(poses, avatar_from_head, avatar_from_torso, rigid)
+
+    def torso_from_head(self, avatar_from_head: np.ndarray) -> np.ndarray:
+        """(4, 4) avatar_from_torso with which the torso follows a head (4, 4), as in training."""
+        return avatar_from_torso_rigid(self._field.torso_rigid(np.asarray(avatar_from_head)), self._torso_origin_m)
 
     def _fill_poses(
         self, poses: np.ndarray, avatar_from_head: np.ndarray, avatar_from_torso: np.ndarray | None, rigid: np.ndarray

@@ -157,6 +157,13 @@ class AvatarField:
             )
             return self._rigid[0].copy()
 
+    def torso_rigid(self, avatar_from_head: np.ndarray) -> np.ndarray:
+        """torso_rigid (3,) float32 of a head pose (4, 4): how the torso as a whole follows it."""
+        with self._lock:
+            fill_head_pose(avatar_from_head, self._pose[0])
+            self._drive_torso()
+            return self._rigid[0].copy()
+
     def _pack(self, deltas: np.ndarray | None, out: np.ndarray) -> None:
         self._fused.pack(
             out,

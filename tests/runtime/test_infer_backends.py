@@ -81,6 +81,7 @@ def test_every_back_end_agrees_with_onnx_runtime_before_quantisation(bundle: Ava
         assert poses[1, 1, 0] == pytest.approx(np.sin(rigid[2]), abs=1e-6)
         runtime.packed_frame(code, expression, head, packed, poses)
         np.testing.assert_array_equal(packed, pack_movers(*values, bundle.quantisation_box))
+        np.testing.assert_array_equal(runtime.torso_from_head(head), poses[1])
 
 
 def test_the_fused_kernel_is_exact_over_many_frames_of_a_wide_avatar():
