@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gstalker.bridge.server.snapshot_fields import Fields
+
 
 @dataclass(frozen=True, eq=False)
 class Blend:
@@ -66,3 +68,18 @@ class Blend:
         """Plain numbers, for a snapshot."""
         arrays = (self.old_shares, self.old_values, self.new_shares, self.new_values)
         return [self.start, self.frames, *([float(x) for x in a] for a in arrays)]
+
+    @staticmethod
+    def from_state(value: object, where: str, count: int) -> Blend:
+        """What `state` gave.
+
+        Raises:
+            RequestRefused: bad_value.
+        """
+        names = ("start", "frames", "old_shares", "old_values", "new_shares", "new_values")
+        listed = value if isinstance(value, list | tuple) and len(value) == len(names) else []
+        fields = Fields(dict(zip(names, listed, strict=False)), where, names)
+        shares = [fields.numbers(name, count, 0.0, 1.0) for name in ("old_shares", "new_shares")]
+        values = [fields.numbers(name, count, -10.0, 10.0) for name in ("old_values", "new_values")]
+        start, frames = fields.whole("start", 0, 2**53 - 1), fields.whole("frames", 0, 100_000)
+        return Blend(start, frames, shares[0], values[0], shares[1], values[1])

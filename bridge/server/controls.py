@@ -6,7 +6,7 @@ the same, and so does a session that goes on in another process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from gstalker.bridge.server.head_pose import (
     torso_vector,
 )
 from gstalker.bridge.server.idle_life import IdleLife, Life
+from gstalker.bridge.server.snapshot_fields import Fields
 from gstalker.runtime.bundle import IdleMotion
 from gstalker.runtime.bundle_manifest import BundleManifest
 from gstalker.runtime.infer import Controls
@@ -135,9 +136,9 @@ class FaceControls:
         shares = self._emotions[name] if name else np.full(len(self._low), np.nan)
         touched = np.isfinite(shares)
         values = self._low + np.where(touched, shares, 0.0) * (self._high - self._low)
-        self._emotion = self._emotion.changed(
-            frame, self._frames(blend_s), np.where(touched, np.clip(strength, 0.0, 1.0), 0.0), values
-        )
+        strengths = np.full(len(touched), min(max(float(strength), 0.0), 1.0))
+        strengths[~touched] = 0.0
+        self._emotion = self._emotion.changed(frame, self._frames(blend_s), strengths, values)
         return ""
 
     def set_gaze(self, frame: int, direction: tuple[float, float] | None, blend_s: float) -> str:
@@ -243,6 +244,69 @@ class FaceControls:
             torso = torso + head_share * (following - torso)
         return Life(expression, head, torso).controls()
 
+    # Moving to another process.
+
+    def state(self) -> dict[str, object]:
+        """What another process needs to move on alike, as msgpack has it."""
+        before = None
+        if self._life_from is not None:
+            since, life = self._life_from
+            before = [since, *([float(x) for x in part] for part in (life.expression, life.head, life.torso))]
+        blends = {name: blend.state() for name, blend in self._blends().items()}
+        return {
+            "idle": self.idle_enabled,
+            "seed": self.seed,
+            "before": before,
+            "blends": blends,
+            "live_at": self._live_at,
+        }
+
+    @staticmethod
+    def from_state(
+        manifest: BundleManifest,
+        idle: IdleMotion,
+        state: object,
+        *,
+        torso_from_head: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> FaceControls:
+        """Go on where `state` was taken: the same controls follow. Nothing in it is believed.
+
+        Raises:
+            RequestRefused: bad_value.
+        """
+        fields = Fields(state, "face", ("idle", "seed", "before", "blends", "live_at"))
+        self = FaceControls(manifest, idle, fields.whole("seed", 0, 2**32 - 1), torso_from_head=torso_from_head)
+        self.idle_enabled, self._live_at = fields.truth("idle"), fields.optional_whole("live_at", 0, 2**53 - 1)
+        names = ("since", "expression", "head", "torso")
+        if fields.anything("before") is not None:
+            parts = Fields(dict(zip(names, fields.items("before", 4), strict=False)), "face.before", names)
+            self._life_from = (
+                parts.whole("since", 0, 2**53 - 1),
+                Life(
+                    parts.numbers("expression", len(self._low), 0.0, 1.0),
+                    parts.numbers("head", 6, -10.0, 10.0),
+                    parts.numbers("torso", 4, -10.0, 10.0),
+                ),
+            )
+        own = self._blends()
+        given = Fields(fields.anything("blends"), "face.blends", tuple(own))
+        for name, blend in own.items():
+            count = len(blend.new_shares)
+            setattr(self, f"_{name}", Blend.from_state(given.anything(name), f"face.blends.{name}", count))
+        return self
+
+    def _blends(self) -> dict[str, Blend]:
+        return {
+            "expression": self._expression,
+            "emotion": self._emotion,
+            "eyes": self._eyes,
+            "head": self._head,
+            "live_face": self._live_face,
+            "live_head": self._live_head,
+            "live_face_share": self._live_face_share,
+            "live_head_share": self._live_head_share,
+        }
+
     def _base(self, frame: int) -> Life:
         """Idle life, or rest, blended over from what was before."""
         life = self._life.life(frame) if self.idle_enabled else self._life.rest
@@ -272,6 +336,6 @@ class FaceControls:
         return round(seconds * self._fps)
 
 
-def _line(parts) -> str:
+def _line(parts: Iterable[str]) -> str:
     found = list(parts)
     return f"limited to what the avatar was trained on: {', '.join(found)}" if found else ""

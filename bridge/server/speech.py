@@ -6,18 +6,15 @@ ahead by the front end's right context, so its sound must be known that much ear
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 
-from gstalker.bridge.errors import SpeechRefused
+from gstalker.bridge.server.live_balance import TARGET_SAMPLES
+from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.bridge.server.speech_queue import MAX_UTTERANCES, SpeechQueue
+from gstalker.bridge.server.speech_spans import MAX_SPANS, SpeechEnded, SpeechSpans
 from gstalker.bridge.server.utterance import Utterance
 from gstalker.runtime.audio import MEL_FRAMES_PER_VIDEO_FRAME, SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME
 from gstalker.runtime.audio_stream import (
-    HIGHEST_RATE_HZ,
-    LOWEST_RATE_HZ,
     FeatureTimeline,
     StreamingResampler,
     pcm_from_samples,
@@ -30,27 +27,14 @@ HISTORY_S = 4.0  # how far back a session may go: the longest lead, and the wind
 FADE_SAMPLES = 80  # 5 ms before a cut, against a click
 REFILL_SAMPLES = 1600  # 100 ms: after a hole in the sound, go on once so much is there
 ABANDONED_FRAMES = 250  # 10 s without news: an open utterance is taken for closed, or it would block the others
-MAX_UTTERANCES = 64  # waiting, the one being spoken included
+_LARGEST = 2**53 - 1
+_STATE = (
+    *("start", "pcm", "spans", "active", "waiting", "next_id", "sound_end", "ran_out_at", "hole_counted"),
+    *("balanced_at", "starved", "silence_inserted_s"),
+)
 
 
-@dataclass
-class Span:
-    """Where an utterance lies on the timeline; `last` is None while it is being spoken."""
-
-    speech_id: int
-    first: int
-    last: int | None
-    reported: bool = False
-
-
-class SpeechEnded(NamedTuple):
-    """An utterance whose sound is over, and the presentation time at which it is."""
-
-    speech_id: int
-    time_s: float
-
-
-class SpeechTimeline:
+class SpeechTimeline(SpeechQueue):
     """Utterances in, windows of features and pieces of sound out, frame by frame."""
 
     def __init__(self, front: AudioFrontEnd, capacity_s: float = 30.0) -> None:
@@ -60,110 +44,16 @@ class SpeechTimeline:
             front: the avatar's windows.
             capacity_s: how much pushed sound may wait.
         """
+        super().__init__(capacity_s)
         self.front = front
-        self.capacity_s = capacity_s
         self.starved = 0  # times that pushed sound ran out in the middle of an utterance
         self.silence_inserted_s = 0.0  # heard because of that
         self._timeline = FeatureTimeline(HISTORY_S, front.log_mel)
-        self._spans: deque[Span] = deque()
-        self._waiting: deque[Utterance] = deque()
-        self._active: Utterance | None = None
-        self._next_id = 0
+        self._spans = SpeechSpans()
         self._sound_end = 0  # where the last sound so far ends
         self._ran_out_at: int | None = None  # the active utterance has been silent from here on
         self._hole_counted = False
-
-    # Sound in.
-
-    def add_recording(self, samples: np.ndarray) -> int:
-        """Say a whole recording, (S,) float32 in -1..1 or int16, 16 kHz mono, after what waits.
-
-        Returns:
-            The number of the utterance.
-
-        Raises:
-            SpeechRefused: speech_full.
-        """
-        pcm = samples if samples.dtype == np.int16 else pcm_from_samples(samples)
-        return self._admit(Utterance.of_recording(self._next_id, pcm))
-
-    def open(self, rate_hz: int, channel_count: int, *, live: bool = False) -> int:
-        """Begin an utterance whose sound will be pushed.
-
-        Args:
-            rate_hz: 8000 to 96000.
-            channel_count: 1 or 2; channels are averaged.
-            live: from a device with a clock of its own: its delay is kept within bounds.
-
-        Raises:
-            SpeechRefused: bad_value, or speech_full.
-        """
-        if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-            raise SpeechRefused(
-                "bad_value", f"rate_hz: expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, got {rate_hz}."
-            )
-        if channel_count not in (1, 2):
-            raise SpeechRefused("bad_value", f"channel_count: expected 1 or 2, got {channel_count}.")
-        return self._admit(Utterance(self._next_id, StreamingResampler(rate_hz), channel_count, live=live))
-
-    def push(self, speech_id: int, first_sample: int, pcm: np.ndarray) -> None:
-        """Add the next piece, (S, C) int16, to an open utterance.
-
-        Raises:
-            SpeechRefused: unknown_speech, bad_value, sound_hole, or speech_full.
-        """
-        utterance = self._open_utterance(speech_id)
-        more_s = len(pcm) / utterance.rate_hz
-        if self.waiting_s + more_s > self.capacity_s:
-            raise SpeechRefused(
-                "speech_full",
-                f"sound: expected at most {self.capacity_s:g} s to wait, {self.waiting_s:.2f} s do already and "
-                f"{more_s:.2f} s came. Send it later.",
-                retry_after_s=self.waiting_s + more_s - self.capacity_s,
-            )
-        utterance.push(first_sample, pcm)
-
-    def close(self, speech_id: int) -> None:
-        """The utterance has all its sound.
-
-        Raises:
-            SpeechRefused: unknown_speech.
-        """
-        self._open_utterance(speech_id).close()
-
-    def rate_hz(self, speech_id: int) -> int:
-        """The rate at which an utterance's sound is pushed.
-
-        Raises:
-            SpeechRefused: unknown_speech.
-        """
-        return self._utterance(speech_id).rate_hz
-
-    def received_s(self, speech_id: int) -> float:
-        """Sound received of an utterance that is not over.
-
-        Raises:
-            SpeechRefused: unknown_speech.
-        """
-        return self._utterance(speech_id).received_s
-
-    def waiting_of_s(self, speech_id: int) -> float:
-        """Of that, what has no place on the timeline yet.
-
-        Raises:
-            SpeechRefused: unknown_speech.
-        """
-        return self._utterance(speech_id).waiting / SAMPLE_RATE_HZ
-
-    @property
-    def waiting_s(self) -> float:
-        """Sound that has no place on the timeline yet, of all utterances."""
-        return sum(u.waiting for u in self._utterances()) / SAMPLE_RATE_HZ
-
-    @property
-    def speaking(self) -> bool:
-        """Whether an utterance has begun and is not over, or one waits."""
-        return self._active is not None or bool(self._waiting)
+        self._balanced_at = -1  # live sound was brought into its band up to this frame
 
     # Frames out.
 
@@ -175,6 +65,10 @@ class SpeechTimeline:
         need = window_end_sample(frame, self.front.right_mel_frames, self.front.log_mel)
         self._close_abandoned(frame)
         self._end_hole(frame)
+        if self._active is not None and self._active.live and frame > self._balanced_at:
+            reached = self._timeline.end if self._ran_out_at is None else self._ran_out_at
+            self._active.keep_delay(reached + self._active.waiting - need)
+        self._balanced_at = max(self._balanced_at, frame)
         while self._active is not None or self._begin_next(frame):
             if not self._speak(need):
                 break
@@ -197,22 +91,12 @@ class SpeechTimeline:
 
     def speech_at(self, frame: int) -> int | None:
         """The utterance that sounds in a prepared frame."""
-        first = frame * SAMPLES_PER_VIDEO_FRAME
-        for span in reversed(self._spans):
-            if span.first < first + SAMPLES_PER_VIDEO_FRAME and (span.last is None or span.last > first):
-                return span.speech_id
-        return None
+        return self._spans.at(frame)
 
     def ended(self, frame: int) -> list[SpeechEnded]:
         """Utterances whose sound is over when this frame begins; each is told once."""
-        until = frame * SAMPLES_PER_VIDEO_FRAME
-        found: list[SpeechEnded] = []
-        for span in self._spans:
-            if not span.reported and span.last is not None and span.last <= until:
-                span.reported = True
-                found.append(SpeechEnded(span.speech_id, span.last / SAMPLE_RATE_HZ))
-        while self._spans and self._spans[0].reported and (self._spans[0].last or 0) < self._timeline.oldest:
-            self._spans.popleft()
+        found = self._spans.ended(frame)
+        self._spans.forget(self._timeline.oldest)
         return found
 
     def cut(self, frame: int) -> int | None:
@@ -225,50 +109,85 @@ class SpeechTimeline:
             ValueError: the frame is too far back.
         """
         at = frame * SAMPLES_PER_VIDEO_FRAME
-        cut_id = self._active.speech_id if self._active is not None else None
+        sounds_before = self.speech_at(frame - 1) is not None
         self._active, self._ran_out_at, self._hole_counted = None, None, False
         self._waiting.clear()
-        sounds_before = self.speech_at(frame - 1) is not None
         if at < self._timeline.end:
             self._timeline.take_back(at, min(FADE_SAMPLES, at) if sounds_before else 0)
-        for span in self._spans:
-            if span.last is None or span.last > at:
-                cut_id = span.speech_id
-                span.first, span.last, span.reported = min(span.first, at), at, True
         self._sound_end = min(self._sound_end, at)
-        return cut_id
+        return self._spans.cut(at)
+
+    # Moving to another process.
+
+    def state(self, first_frame: int) -> dict[str, object]:
+        """What another process needs to go on, as msgpack has it.
+
+        Args:
+            first_frame: the earliest frame that may still be asked for there.
+
+        Raises:
+            ValueError: that frame is too far back.
+        """
+        hop = self.front.log_mel.hop_samples
+        rows = self._window_rows(first_frame)[0] - self.front.log_mel.window_samples // hop
+        start = max(0, rows * hop)
+        return {
+            "start": start,
+            "pcm": self._timeline.pcm(start, max(start, self._timeline.end)).astype("<i2").tobytes(),
+            "spans": self._spans.state(),
+            "active": self._active.state() if self._active is not None else None,
+            "waiting": [u.state() for u in self._waiting],
+            "next_id": self._next_id,
+            "sound_end": self._sound_end,
+            "ran_out_at": self._ran_out_at,
+            "hole_counted": self._hole_counted,
+            "balanced_at": self._balanced_at,
+            "starved": self.starved,
+            "silence_inserted_s": self.silence_inserted_s,
+        }
+
+    @staticmethod
+    def from_state(
+        front: AudioFrontEnd, state: object, capacity_s: float = 30.0, recording: np.ndarray | None = None
+    ) -> SpeechTimeline:
+        """Go on where `state` was taken: the same windows and the same sound follow.
+
+        Args:
+            front, capacity_s: as of a new timeline.
+            state: out of a snapshot; nothing in it is believed.
+            recording: (S,) float32 or int16, the server's own, which a snapshot names but does not hold.
+
+        Raises:
+            RequestRefused: bad_value.
+        """
+        self = SpeechTimeline(front, capacity_s)
+        fields = Fields(state, "speech", _STATE)
+        start = fields.whole("start", 0, _LARGEST)
+        if start % front.log_mel.hop_samples:
+            raise fields.refused("start", f"a multiple of {front.log_mel.hop_samples}")
+        self._timeline = FeatureTimeline(HISTORY_S, front.log_mel, start=start)
+        self._timeline.append(fields.pcm("pcm", round(2 * HISTORY_S * SAMPLE_RATE_HZ)))
+        self._spans = SpeechSpans.from_state(fields.items("spans", MAX_SPANS))
+        own = recording if recording is None or recording.dtype == np.int16 else pcm_from_samples(recording)
+        capacity = round(capacity_s * SAMPLE_RATE_HZ)
+        waiting = fields.items("waiting", MAX_UTTERANCES)
+        self._waiting.extend(
+            Utterance.from_state(w, f"speech.waiting.{i}", capacity, own) for i, w in enumerate(waiting)
+        )
+        if fields.anything("active") is not None:
+            self._active = Utterance.from_state(fields.anything("active"), "speech.active", capacity, own)
+        if (self._active is not None) != self._spans.open:
+            raise fields.refused("active", "the utterance of the last span, while that has no end")
+        self._next_id = fields.whole("next_id", 0, _LARGEST)
+        self._sound_end = fields.whole("sound_end", 0, _LARGEST)
+        self._ran_out_at = fields.optional_whole("ran_out_at", start, self._timeline.end)
+        self._hole_counted = fields.truth("hole_counted")
+        self._balanced_at = fields.whole("balanced_at", -1, _LARGEST)
+        self.starved = fields.whole("starved", 0, _LARGEST)
+        self.silence_inserted_s = fields.number("silence_inserted_s", 0.0, 1e9)
+        return self
 
     # Inside.
-
-    def _admit(self, utterance: Utterance) -> int:
-        if len(self._waiting) >= MAX_UTTERANCES:
-            raise SpeechRefused(
-                "speech_full",
-                f"utterances: expected at most {MAX_UTTERANCES} to wait, and so many do. Open it later.",
-                retry_after_s=max(1.0, self.waiting_s / 2),
-            )
-        self._waiting.append(utterance)
-        self._next_id = utterance.speech_id + 1
-        return utterance.speech_id
-
-    def _utterances(self) -> list[Utterance]:
-        return [*([self._active] if self._active is not None else []), *self._waiting]
-
-    def _utterance(self, speech_id: int) -> Utterance:
-        for utterance in self._utterances():
-            if utterance.speech_id == speech_id:
-                return utterance
-        raise SpeechRefused(
-            "unknown_speech", f"speech_id: expected an utterance that is open, {speech_id} was never opened or is over."
-        )
-
-    def _open_utterance(self, speech_id: int) -> Utterance:
-        utterance = self._utterance(speech_id)
-        if utterance.closed:
-            raise SpeechRefused(
-                "unknown_speech", f"speech_id: expected an utterance that is open, {speech_id} is closed."
-            )
-        return utterance
 
     def _window_rows(self, frame: int) -> tuple[int, int]:
         middle = MEL_FRAMES_PER_VIDEO_FRAME * frame
@@ -285,13 +204,16 @@ class SpeechTimeline:
         if not self._waiting:
             return False
         utterance = self._waiting[0]
-        if not utterance.closed and utterance.waiting < window_end_sample(0, self.front.right_mel_frames):
+        look_ahead = window_end_sample(0, self.front.right_mel_frames)
+        if utterance.live:  # in no more than its band, counted from the frame in which it will begin
+            look_ahead += TARGET_SAMPLES - ANTICIPATION_FRAMES * SAMPLES_PER_VIDEO_FRAME
+        if not utterance.closed and utterance.waiting < look_ahead:
             return False
         self._active = self._waiting.popleft()
         whole_frames = -(-self._sound_end // SAMPLES_PER_VIDEO_FRAME)
         first = max(self._earliest(frame), whole_frames * SAMPLES_PER_VIDEO_FRAME)
         self._go_to(first)
-        self._spans.append(Span(utterance.speech_id, first, None))
+        self._spans.begin(utterance.speech_id, first)
         return True
 
     def _go_to(self, sample: int) -> None:
@@ -316,7 +238,8 @@ class SpeechTimeline:
         return False
 
     def _finish(self, end: int) -> None:
-        self._spans[-1].last = self._sound_end = end
+        self._spans.finish(end)
+        self._sound_end = end
         self._active, self._ran_out_at, self._hole_counted = None, None, False
 
     def _end_hole(self, frame: int) -> None:

@@ -8,7 +8,21 @@ from collections import deque
 import numpy as np
 
 from gstalker.bridge.errors import SpeechRefused
-from gstalker.runtime.audio_stream import FULL_SCALE, StreamingResampler, pcm_from_samples
+from gstalker.bridge.server.live_balance import WATCHED_FRAMES, LiveBalance
+from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.runtime.audio import SAMPLE_RATE_HZ
+from gstalker.runtime.audio_stream import (
+    FULL_SCALE,
+    HIGHEST_RATE_HZ,
+    LOWEST_RATE_HZ,
+    StreamingResampler,
+    pcm_from_samples,
+)
+
+MAX_KEPT_BYTES = 16_384  # of a resampler's input in a snapshot: twice what 96 kHz needs
+_LARGEST = 2**53 - 1
+_COMMON = ("speech_id", "taken", "recording_sha256")
+_PUSHED = ("rate_hz", "channel_count", "closed", "received", "waiting", "resampler", "heard", "balance")
 
 
 class Utterance:
@@ -17,7 +31,7 @@ class Utterance:
     Attributes:
         speech_id: its number within the session.
         channel_count: of what is pushed.
-        live: it comes from a device with a clock of its own and never ends by itself.
+        balance: of sound from a device with a clock of its own, which never ends by itself; else None.
         closed: all its sound is there.
         received: samples (per channel) pushed so far, at the rate of the pusher.
         waiting: 16 kHz samples that are ready and not yet taken.
@@ -28,7 +42,7 @@ class Utterance:
     def __init__(self, speech_id: int, resampler: StreamingResampler, channel_count: int, *, live: bool) -> None:
         self.speech_id = speech_id
         self.channel_count = channel_count
-        self.live = live
+        self.balance = LiveBalance() if live else None
         self.closed = False
         self.received = 0
         self.waiting = 0
@@ -42,7 +56,7 @@ class Utterance:
     @staticmethod
     def of_recording(speech_id: int, pcm: np.ndarray, taken: int = 0) -> Utterance:
         """An utterance that is all there: (S,) int16 at 16 kHz, of which `taken` samples were spoken elsewhere."""
-        self = Utterance(speech_id, StreamingResampler(16_000), 1, live=False)
+        self = Utterance(speech_id, StreamingResampler(SAMPLE_RATE_HZ), 1, live=False)
         self.closed = True
         self.received = len(pcm)
         self.taken = taken
@@ -51,11 +65,18 @@ class Utterance:
         return self
 
     @property
+    def live(self) -> bool:
+        """Whether it comes from a device with a clock of its own."""
+        return self.balance is not None
+
+    @property
     def rate_hz(self) -> int:
+        """At which sound is pushed."""
         return self._resampler.rate_hz
 
     @property
     def received_s(self) -> float:
+        """Sound pushed so far."""
         return self.received / self.rate_hz
 
     def push(self, first_sample: int, pcm: np.ndarray) -> None:
@@ -77,7 +98,7 @@ class Utterance:
                 f"first_sample: expected {self.received}, right behind the piece before, got {first_sample}.",
             )
         self.received += len(pcm)
-        if self.channel_count == 1 and self.rate_hz == 16_000:
+        if self.channel_count == 1 and self.rate_hz == SAMPLE_RATE_HZ:
             self._add(np.array(pcm[:, 0], np.int16))  # a copy: the sender's buffer is not ours
             return
         mono = pcm.sum(axis=1, dtype=np.int32) / (self.channel_count * FULL_SCALE)
@@ -102,6 +123,15 @@ class Utterance:
             count -= min(count, len(piece))
         return got[0] if len(got) == 1 else np.concatenate([np.zeros(0, np.int16), *got])
 
+    def keep_delay(self, margin: int) -> None:
+        """Shorten or lengthen what waits of live sound; see `LiveBalance.balanced`."""
+        if self.balance is None or not self.waiting:
+            return
+        before = np.concatenate([np.zeros(0, np.int16), *self._pieces])
+        after = self.balance.balanced(before, margin)
+        if after is not before:
+            self._pieces, self.waiting = deque([after]), len(after)
+
     def frames_without_news(self, frame: int) -> int:
         """How many frames have passed since something new came, asked once a frame."""
         if self.heard_at_frame is None or self.received != self._received_then:
@@ -114,19 +144,69 @@ class Utterance:
         if self.recording_sha256:
             return common
         waiting = b"".join(p.astype("<i2").tobytes() for p in self._pieces)
+        balance = self.balance
         return {
             **common,
             "rate_hz": self.rate_hz,
             "channel_count": self.channel_count,
-            "live": self.live,
             "closed": self.closed,
             "received": self.received,
             "waiting": waiting,
             "resampler": self._resampler.state(),
+            "heard": [-1 if self.heard_at_frame is None else self.heard_at_frame, self._received_then],
+            "balance": None if balance is None else [balance.floor_rms, *balance.margins],
         }
+
+    @staticmethod
+    def from_state(value: object, where: str, capacity: int, recording: np.ndarray | None) -> Utterance:
+        """What `state` gave.
+
+        Args:
+            value: out of the snapshot.
+            where: its name in messages.
+            capacity: how many 16 kHz samples may wait.
+            recording: (S,) int16, the server's own, where the utterance is one.
+
+        Raises:
+            RequestRefused: bad_value; the recording is another one.
+        """
+        if isinstance(value, dict) and value.get("recording_sha256"):
+            fields = Fields(value, where, _COMMON)
+            if recording is None or fields.text("recording_sha256", 64) != sha256_of(recording):
+                raise fields.refused("recording_sha256", "this server's own recording")
+            taken = fields.whole("taken", 0, len(recording))
+            return Utterance.of_recording(fields.whole("speech_id", 0, _LARGEST), recording, taken)
+        fields = Fields(value, where, (*_COMMON, *_PUSHED))
+        rate_hz = fields.whole("rate_hz", LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
+        counts = Fields(fields.anything("resampler"), f"{where}.resampler", ("received", "given", "kept"))
+        try:
+            resampler = StreamingResampler.from_state(
+                rate_hz,
+                counts.whole("received", 0, _LARGEST),
+                counts.whole("given", 0, _LARGEST),
+                counts.raw("kept", MAX_KEPT_BYTES),
+            )
+        except ValueError as error:
+            raise fields.refused("resampler", f"a resampler's state ({error})") from error
+        self = Utterance(
+            fields.whole("speech_id", 0, _LARGEST), resampler, fields.whole("channel_count", 1, 2), live=False
+        )
+        self.closed, self.taken = fields.truth("closed"), fields.whole("taken", 0, _LARGEST)
+        self.received = fields.whole("received", 0, _LARGEST)
+        heard = fields.numbers("heard", 2, -1, _LARGEST)
+        self.heard_at_frame, self._received_then = None if heard[0] < 0 else int(heard[0]), int(heard[1])
+        if fields.anything("balance") is not None:
+            self.balance = LiveBalance()
+            count = len(fields.items("balance", WATCHED_FRAMES + 1))
+            numbers = fields.numbers("balance", max(1, count), -1e9, 1e9)
+            self.balance.floor_rms, self.balance.margins = float(numbers[0]), [int(m) for m in numbers[1:]]
+        self._add(fields.pcm("waiting", capacity))
+        return self
 
     def _add(self, pcm: np.ndarray) -> None:
         if len(pcm):
+            if self.balance is not None:
+                self.balance.heard(pcm)
             self._pieces.append(pcm)
             self.waiting += len(pcm)
 
