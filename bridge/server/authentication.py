@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import socket as system_socket
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -34,7 +35,10 @@ from gstalker.bridge.transport import MAX_CONNECTIONS, ZAP_DOMAIN, Address, bind
 from gstalker.runtime.errors import InputError
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
-MAX_OFFENCES = 100  # messages that mean nothing, of one connection
+MAX_OFFENCES = 100  # messages that mean nothing, of one connection at once
+FORGIVEN_A_SECOND = 1.0
+SUBSCRIPTION_OFFENCE = 0.05  # what a sound subscription counts as: 2,000 at once or 20 a second are no display
+SUBSCRIPTIONS_A_CALL = 64
 TURN_MS = 200
 # Why a connection was not taken or was closed, as metrics name it.
 REASONS = {
@@ -70,7 +74,8 @@ class DoorCounts:
 @dataclass
 class _Connection:
     peer: tuple[str, int]
-    offences: int = 0
+    offences: float = 0.0  # as of `offended_s`; forgiven as time goes by
+    offended_s: float = 0.0
     shown_out: bool = False  # by the door, which has counted it
 
 
@@ -122,7 +127,7 @@ class Door:
         with self._lock:
             return DoorCounts(sum(len(m.connections) for m in self._monitors), self._accepted, dict(self._refused))
 
-    def offended(self, message: zmq.Frame) -> None:
+    def offended(self, message: zmq.Frame, weight: float = 1.0) -> None:
         """A connection sent a message that means nothing; after MAX_OFFENCES of them it is closed."""
         try:
             number = message.get(zmq.SRCFD)
@@ -132,7 +137,10 @@ class Door:
             for monitor in self._monitors:
                 connection = monitor.connections.get(number)
                 if connection is not None:
-                    connection.offences += 1
+                    now_s = time.monotonic()
+                    forgiven = (now_s - connection.offended_s) * FORGIVEN_A_SECOND
+                    connection.offences = max(0.0, connection.offences - forgiven) + weight
+                    connection.offended_s = now_s
                     if connection.offences >= MAX_OFFENCES:
                         self._show_out(number, connection, "offences")
                     return
@@ -223,15 +231,19 @@ class ServerSockets:
     def receive_subscription(self) -> tuple[bool, bytes] | None:
         """The next change of what subscribers want: whether it begins, and the beginning of topics it names.
 
-        None when there is none. What names no topic that can exist is passed over and counts as an offence.
+        None when there is none, and now and then in a flood, so that frames have their turn. What names no topic
+        that can exist is passed over and counts as an offence.
         Sessions that do not exist are not told apart: remember only topics of those that do, or memory fills.
         """
-        while self.publication.poll(0):
+        for _ in range(SUBSCRIPTIONS_A_CALL):
+            if not self.publication.poll(0):
+                return None
             message = self.publication.recv(copy=False)
             event = message.bytes
-            if event[:1] in (b"\x00", b"\x01") and _may_exist(event[1:]):
+            sound = event[:1] in (b"\x00", b"\x01") and _may_exist(event[1:])
+            self.door.offended(message, SUBSCRIPTION_OFFENCE if sound else 1.0)
+            if sound:
                 return event[:1] == b"\x01", event[1:]
-            self.door.offended(message)
         return None
 
     def offended(self, message: zmq.Frame) -> None:

@@ -268,11 +268,12 @@ def test_who_subscribes_to_nonsense_again_and_again_is_thrown_out(free: ServerSo
         peer.shake_hands(b"SUB")
         peer.send_frame(b"\x01" + TOPIC)
         assert until(lambda: free.receive_subscription() == (True, TOPIC))
-        for number in range(authentication.MAX_OFFENCES - 1):
+        for number in range(authentication.MAX_OFFENCES // 2):
             peer.send_frame(b"\x01nonsense%d" % number)
         assert not until(lambda: free.receive_subscription() is not None, 0.5)
         assert free.door.counts().connections == 1
-        peer.send_frame(b"\x01" + b"x" * 1000)
+        for number in range(authentication.MAX_OFFENCES):  # ZeroMQ itself passes over what it has heard before
+            peer.send_frame(b"\x01%d" % number + b"x" * 1000)
         # Its good subscription ends with it.
         assert until(lambda: free.receive_subscription() == (False, TOPIC))
         assert peer.closed_within(PATIENCE_S)
@@ -303,9 +304,10 @@ def test_requests_that_mean_nothing_cost_the_connection(free: ServerSockets, pla
     good = connect_control(context, place)
     with RawPeer(place.control_port) as peer:
         peer.shake_hands(b"DEALER")
-        for _ in range(authentication.MAX_OFFENCES):
+        sent = 2 * authentication.MAX_OFFENCES
+        for _ in range(sent):
             peer.send_frame(b"nonsense")
-        for _ in range(authentication.MAX_OFFENCES):
+        for _ in range(sent):
             assert free.control.poll(1000 * PATIENCE_S)
             _, message = free.control.recv_multipart(copy=False)
             free.offended(message)
