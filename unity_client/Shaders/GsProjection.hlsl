@@ -93,7 +93,8 @@ bool GsProject(GsGaussian gaussian, GsEyeOfPart eye, float4x4 clip_from_view, fl
 
     float2 extent_ndc = GsReach(gaussian.opacity) * sqrt(float2(xx, yy)) / px_from_ndc;
     bool on_picture = abs(splat.centre_ndc.x) < 1.0 + extent_ndc.x && abs(splat.centre_ndc.y) < 1.0 + extent_ndc.y;
-    return depth_m >= GS_NEAR_M && gaussian.opacity >= GS_ALPHA_CUT && on_picture;
+    bool has_area = determinant > 0.0 && largest < 1e12;
+    return depth_m >= GS_NEAR_M && gaussian.opacity >= GS_ALPHA_CUT && on_picture && has_area;
 }
 
 #endif

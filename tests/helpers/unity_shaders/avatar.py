@@ -18,9 +18,7 @@ from gstalker.kernels.quantise import QuantisationBox
 GAUSSIAN = np.dtype(
     [("mean_m", "<f4", 3), ("opacity", "<f4"), ("quat_wxyz", "<f4", 4), ("scale_m", "<f4", 3), ("part", "<u4")]
 )
-EYE_OF_PART = np.dtype(
-    [("view_x", "<f4", 4), ("view_y", "<f4", 4), ("view_z", "<f4", 4), ("eye_in_part_m", "<f4", 4)]
-)
+EYE_OF_PART = np.dtype([("view_x", "<f4", 4), ("view_y", "<f4", 4), ("view_z", "<f4", 4), ("eye_in_part_m", "<f4", 4)])
 SPLAT = np.dtype(
     [
         ("centre_ndc", "<f4", 2),

@@ -1,4 +1,4 @@
-"""The Unity package's shaders run through slangpy: kernels dispatched, ShaderLab passes drawn, from the files as they are.
+"""The Unity package's shaders run through slangpy, from the files as they are: kernels dispatched, passes drawn.
 
 Only what Unity adds around a shader is added here: `[shader("vertex")]` and `[shader("fragment")]` before the functions
 that `#pragma vertex` and `#pragma fragment` name, since Slang asks for stages in that way.
@@ -22,11 +22,11 @@ MAX_BUFFER_FILL = 0xFF
 
 @dataclass(frozen=True)
 class Target:
-    """What a pass is drawn into: a colour picture, a depth picture, or both; `slices` of them for two eyes."""
+    """What a pass is drawn into: a colour picture and perhaps a depth picture; `slices` of them for two eyes."""
 
     width_px: int
     height_px: int
-    color: spy.Texture | None
+    color: spy.Texture
     depth: spy.Texture | None
     slices: int
 
@@ -43,14 +43,15 @@ def open_device() -> spy.Device:
 
 
 class Gpu:
-    """One device and the compiled shaders of one folder."""
+    """One device and the compiled shaders of one folder, kept by their whole texts, includes and all."""
 
-    def __init__(self, device: spy.Device, folder: Path = SHADERS) -> None:
+    def __init__(self, device: spy.Device, folder: Path = SHADERS, compiled_by: Gpu | None = None) -> None:
         self.device = device
         self.folder = folder
-        self._kernels: dict[tuple[str, str], Any] = {}
-        self._pipelines: dict[tuple, Any] = {}
-        self._modules: dict[str, spy.SlangModule] = {}
+        self._kernels: dict[tuple[str, str], Any] = {} if compiled_by is None else compiled_by._kernels
+        self._pipelines: dict[tuple, Any] = {} if compiled_by is None else compiled_by._pipelines
+        self._modules: dict[str, spy.SlangModule] = {} if compiled_by is None else compiled_by._modules
+        self._texts: dict[str, str] = {}
         self.sampler = device.create_sampler(
             address_u=spy.TextureAddressingMode.clamp_to_edge,
             address_v=spy.TextureAddressingMode.clamp_to_edge,
@@ -69,8 +70,8 @@ class Gpu:
         return self.device.create_buffer(size=data.nbytes, struct_size=stride, usage=usage, data=data)
 
     def raw_buffer(self, data: np.ndarray) -> spy.Buffer:
-        """A byte address buffer."""
-        data = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        """A byte address buffer, of one word where there is nothing to hold."""
+        data = np.ascontiguousarray(data).reshape(-1).view(np.uint8) if data.size else np.zeros(4, np.uint8)
         return self.device.create_buffer(size=data.nbytes, usage=spy.BufferUsage.shader_resource, data=data)
 
     def read(self, buffer: spy.Buffer, dtype: Any) -> np.ndarray:
@@ -79,24 +80,24 @@ class Gpu:
 
     def run(self, file: str, kernel: str, groups: int, values: dict[str, Any]) -> None:
         """Dispatch a kernel of a .compute file on so many groups; `values` may hold globals it does not have."""
-        key = (file, kernel)
+        text = self._text(file)
+        key = (text, kernel)
         if key not in self._kernels:
-            text = (self.folder / file).read_text(encoding="utf-8")
             threads = {k.name: k.threads for k in kernels_of(text)}[kernel]
             module = self._module(text, file)
             program = self.device.link_program([module], [module.entry_point(kernel)])
-            self._kernels[key] = (self.device.create_compute_kernel(program), threads, globals_of(text, self.folder))
+            self._kernels[key] = (self.device.create_compute_kernel(program), threads, globals_of(text))
         compiled, threads, names = self._kernels[key]
         compiled.dispatch([groups * threads, 1, 1], {k: v for k, v in values.items() if k in names})
 
     def target(
-        self, width_px: int, height_px: int, *, color: str | None = "rgba16_float", depth: bool = False, slices: int = 1
+        self, width_px: int, height_px: int, *, color: str = "rgba16_float", depth: bool = False, slices: int = 1
     ) -> Target:
         """An empty target; colours are one of slangpy's formats."""
         return Target(
             width_px=width_px,
             height_px=height_px,
-            color=None if color is None else self.texture_of(getattr(spy.Format, color), width_px, height_px, slices),
+            color=self.texture_of(getattr(spy.Format, color), width_px, height_px, slices),
             depth=self.texture_of(spy.Format.d32_float, width_px, height_px, slices) if depth else None,
             slices=slices,
         )
@@ -117,15 +118,18 @@ class Gpu:
 
     def picture(self, rgba: np.ndarray, format: str = "rgba32_float") -> spy.Texture:
         """A (height, width, 4) or (slices, height, width, 4) float32 picture to read from or draw over."""
+        kind = {"rgba32_float": np.float32, "rgba16_float": np.float16}[format]
         slices = 1 if rgba.ndim == 3 else len(rgba)
         height, width = rgba.shape[-3:-1]
         texture = self.texture_of(getattr(spy.Format, format), width, height, slices)
         for number, one in enumerate(rgba.reshape(slices, height, width, 4)):
-            texture.copy_from_numpy(np.ascontiguousarray(one, np.float32), layer=number)
+            texture.copy_from_numpy(np.ascontiguousarray(one, kind), layer=number)
         return texture
 
-    def pixels(self, texture: spy.Texture, slice: int = 0) -> np.ndarray:
-        """(height, width, channels) float64, top row first."""
+    def pixels(self, texture: spy.Texture | None, slice: int = 0) -> np.ndarray:
+        """(height, width, channels) float64, top row first; without the channels where there is one."""
+        if texture is None:
+            raise ValueError("expected a picture, the target has none.")
         return np.asarray(texture.to_numpy(layer=slice), dtype=np.float64)
 
     def draw(
@@ -145,12 +149,8 @@ class Gpu:
         pipeline, names = self._pipeline(shader_pass, target, eye_array, z_test)
         encoder = self.device.create_command_encoder()
         load = spy.LoadOp.clear if clear else spy.LoadOp.load
-        description: dict[str, Any] = {"color_attachments": []}
-        if target.color is not None:
-            view = target.color.create_view()
-            description["color_attachments"].append(
-                {"view": view, "load_op": load, "store_op": spy.StoreOp.store, "clear_value": [0.0, 0.0, 0.0, 0.0]}
-            )
+        color: dict[str, Any] = {"view": target.color.create_view(), "load_op": load, "store_op": spy.StoreOp.store}
+        description: dict[str, Any] = {"color_attachments": [color | {"clear_value": [0.0, 0.0, 0.0, 0.0]}]}
         if target.depth is not None:
             description["depth_stencil_attachment"] = {
                 "view": target.depth.create_view(),
@@ -178,17 +178,22 @@ class Gpu:
 
     def passes(self, file: str = "GaussianAvatar.shader") -> dict[str, ShaderPass]:
         """The passes of a ShaderLab file by name."""
-        return {p.name: p for p in passes_of((self.folder / file).read_text(encoding="utf-8"))}
+        return {p.name: p for p in passes_of(self._text(file))}
+
+    def _text(self, file: str) -> str:
+        if file not in self._texts:
+            self._texts[file] = included((self.folder / file).read_text(encoding="utf-8"), self.folder)
+        return self._texts[file]
 
     def _module(self, text: str, name: str) -> spy.SlangModule:
-        """Compiled once; Slang wants another name and place for every module, so each has a number."""
+        """Compiled once; Slang wants another name for every module, so each has a number."""
         if text not in self._modules:
-            stem = re.sub(r"\W", "_", f"{name}_{id(self)}_{len(self._modules)}")
-            self._modules[text] = self.device.load_module_from_source(stem, text, str(self.folder / f"{stem}.slang"))
+            stem = re.sub(r"\W", "_", f"{name}_{len(self._modules)}")
+            self._modules[text] = self.device.load_module_from_source(stem, text)
         return self._modules[text]
 
     def _pipeline(self, shader_pass: ShaderPass, target: Target, eye_array: bool, z_test: str) -> tuple[Any, set[str]]:
-        color = None if target.color is None else target.color.format
+        color = target.color.format
         depth = None if target.depth is None else target.depth.format
         key = (shader_pass.name, shader_pass.body, color, depth, eye_array, z_test)
         if key not in self._pipelines:
@@ -201,11 +206,11 @@ class Gpu:
                 self.device.create_render_pipeline(
                     program=program,
                     input_layout=None,
-                    targets=[] if color is None else [color_target(shader_pass, color)],  # type: ignore[list-item]
+                    targets=[color_target(shader_pass, color)],  # type: ignore[list-item]
                     depth_stencil=None if depth is None else depth_state(shader_pass, depth, z_test),  # type: ignore[arg-type]
                     rasterizer={"cull_mode": spy.CullMode.none},  # type: ignore[arg-type]
                 ),
-                globals_of(text, self.folder),
+                globals_of(text),
             )
         return self._pipelines[key]
 
@@ -260,10 +265,16 @@ def depth_state(shader_pass: ShaderPass, format: spy.Format, z_test: str) -> dic
     }
 
 
-def globals_of(text: str, folder: Path, seen: frozenset[str] = frozenset()) -> set[str]:
-    """Names of the globals that a source and what it includes declare: they all start with _Gs, but for samplers."""
-    found = set(re.findall(r"\b(_Gs\w+|sampler_\w+)\b", text))
-    for included in re.findall(r'#include "(\w+\.hlsl)"', text):
-        if included not in seen:
-            found |= globals_of((folder / included).read_text(encoding="utf-8"), folder, seen | {included})
-    return found
+def included(text: str, folder: Path) -> str:
+    """A source with the package's own files in the place of its #include lines, as the preprocessor would."""
+    return re.sub(
+        r'^[ \t]*#include "(\w+\.hlsl)"[ \t]*$',
+        lambda found: included((folder / found[1]).read_text(encoding="utf-8"), folder),
+        text,
+        flags=re.M,
+    )
+
+
+def globals_of(text: str) -> set[str]:
+    """Names of the globals that a source declares or uses: they all start with _Gs, but for samplers."""
+    return set(re.findall(r"\b(_Gs\w+|sampler_\w+)\b", text))

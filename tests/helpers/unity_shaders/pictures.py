@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from helpers.unity_shaders.avatar import NO_BUDGET, Avatar
@@ -82,6 +83,7 @@ def over(splats: np.ndarray, background: np.ndarray) -> np.ndarray:
     return splats[..., :3] + (1 - splats[..., 3:]) * background
 
 
+@cache
 def reference_picture(scene: Scene, view: View, mix: float = MIX) -> np.ndarray:
     """(H, W, 3) of the same view by the float64 reference."""
     return reference.render(placed(scene, mix, view.world_from_avatar), view.camera, BACKGROUND).rgb

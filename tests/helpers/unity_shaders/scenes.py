@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from helpers.source_tree import REPO
 
 from gstalker.kernels.camera import Camera, intrinsics, rigid_rotation_quat_wxyz, rotation_from_quat_wxyz
 from gstalker.kernels.frame import PART_TORSO, Frame, assemble
-from gstalker.kernels.gaussians import Gaussians
+from gstalker.kernels.gaussians import Gaussians, multiply_quats_wxyz
 from gstalker.kernels.quantise import QuantisationBox, box_for, pack_movers, unpack_movers_reference
 from gstalker.kernels.sh import SH_DEGREE_0
 from gstalker.runtime.session import SessionReader
@@ -28,7 +29,7 @@ class TimeStep:
     avatar_from_part: tuple[np.ndarray, np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """An avatar and two neighbouring time steps of it."""
 
@@ -40,7 +41,7 @@ class Scene:
 
 
 def mixed_frame(scene: Scene, mix: float) -> Frame:
-    """What is to be seen between the two steps, float64: the slow twin of MixFrames, and of the CPU's mixing of poses."""
+    """What is to be seen between the two steps, float64: the slow twin of MixFrames and of the mixing of poses."""
     a, b = (unpack_movers_reference(step.movers, scene.box) for step in scene.steps)
     quats = nlerp(a[1].astype(np.float64), b[1].astype(np.float64), mix)
     return Frame(
@@ -115,7 +116,7 @@ def made_scene(count: int = 4000, seed: int = 0) -> Scene:
     axis = np.cross([0.0, 0.0, 1.0], normal)
     quats = np.column_stack([1 + normal[:, 2], axis])
     spin = rng.uniform(0, np.pi, count)
-    quats = _times(quats, np.column_stack([np.cos(spin), 0 * spin, 0 * spin, np.sin(spin)]))
+    quats = multiply_quats_wxyz(quats, np.column_stack([np.cos(spin), 0 * spin, 0 * spin, np.sin(spin)]))
     canonical = Gaussians(
         means=means.astype(np.float32),
         quats_wxyz=(quats / np.linalg.norm(quats, axis=1, keepdims=True)).astype(np.float32),
@@ -158,7 +159,7 @@ def session_scene(folder: Path, place: int = 60) -> Scene:
     return Scene(session.canonical, session.part_ids, session.box, (steps[0], steps[1]), 0.1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """A camera, and where the avatar stands: an affine map into the camera's world, both with OpenCV's axes."""
 
@@ -167,6 +168,7 @@ class View:
     flipped: bool = False
 
 
+@cache
 def views(size_px: int = SIZE_PX) -> dict[str, View]:
     """The ten that every comparison goes through, for a head of about 20 cm at the origin that looks along -z."""
     far, wide = 2.2 * size_px, 0.7 * size_px
@@ -222,9 +224,3 @@ def _turn(angle_rad: float, axis: int) -> np.ndarray:
     turn[a, a] = turn[b, b] = np.cos(angle_rad)
     turn[a, b], turn[b, a] = -np.sin(angle_rad), np.sin(angle_rad)
     return turn
-
-
-def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    from gstalker.kernels.gaussians import multiply_quats_wxyz
-
-    return multiply_quats_wxyz(left, right)
