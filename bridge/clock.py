@@ -22,9 +22,11 @@ class StreamClock:
     steady: Callable[[], float] = time.perf_counter
 
     @classmethod
-    def start(cls, lead_s: float, steady: Callable[[], float] = time.perf_counter) -> StreamClock:
-        """A clock on which the message for presentation time 0 is due to leave now."""
-        return cls(started_s=steady(), lead_s=lead_s, steady=steady)
+    def start(
+        cls, lead_s: float, steady: Callable[[], float] = time.perf_counter, *, first_time_s: float = 0.0
+    ) -> StreamClock:
+        """A clock on which the message for the first presentation time is due to leave now."""
+        return cls(started_s=steady() - first_time_s, lead_s=lead_s, steady=steady)
 
     def now_s(self) -> float:
         return self.steady() - self.started_s - self.lead_s

@@ -34,10 +34,11 @@ class ServerLost(InputError):
 
 
 class RequestRefused(InputError):
-    """What a server throws on its own side to answer a request with a refusal.
+    """A server's own no to a request: what its refusal will say.
 
     Attributes:
         code: one of schema.REFUSAL_CODES.
+        reason: for a person: what was expected, what came.
         retry_after_s: when asking again may help; 0 where it will not.
     """
 
@@ -45,24 +46,6 @@ class RequestRefused(InputError):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-        self.retry_after_s = retry_after_s
-
-
-class SpeechRefused(RequestRefused):
-    """A request about speech that cannot be carried out: not open, a hole, too much waiting."""
-
-
-class RequestRefused(InputError):
-    """A server's own no to a request: what its refusal will say.
-
-    Attributes:
-        code: one of schema.REFUSAL_CODES.
-        retry_after_s: when asking again may help; 0 where it will not.
-    """
-
-    def __init__(self, code: str, reason: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(reason)
-        self.code = code
         self.retry_after_s = retry_after_s
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -16,19 +17,23 @@ from rich.markup import escape
 
 from gstalker.runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from gstalker.bridge.keys import ServerKeys
+    from gstalker.bridge.server.options import ServeOptions
+
 
 @dataclass(frozen=True)
 class Serve:
-    """Serve avatars speaking a sound: frames and sound to a client or engine over ZeroMQ, until interrupted."""
+    """Serve avatars: speech in, frames and sound to clients and engines over ZeroMQ, until interrupted."""
 
     bundles: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(name="bundle")]
-    """Avatar bundles NAME.gsavatar. The first uses the address given, each further one the next two ports."""
+    """Avatar bundles NAME.gsavatar, of different names. All are served from the one address; clients choose by name."""
 
-    audio: Path | None = None
-    """Speech to say: a WAV or any sound file, any rate. Without it the avatars only idle."""
+    audio: str | None = None
+    """What the avatars say: a WAV or any sound file, any rate. Without it they idle until a client has them speak."""
 
     address: str = "tcp://127.0.0.1:5555"
-    """Where requests are taken; frames go out from the port after it. Loopback addresses only."""
+    """Where requests are taken; frames go out from the port after it. Other addresses than loopback need --keys."""
 
     start: Literal["on-client", "now"] = "on-client"
     """When the speech begins: with the first client that subscribes, or at once."""
@@ -42,47 +47,103 @@ class Serve:
     exit_when_done: bool = False
     """End when the speech is over, instead of going on idling."""
 
+    seed: int = 0
+    """Of the idle motion (blinks, breathing, small motion of the head): the same seed gives the same motion."""
+
+    idle: bool = True
+    """Idle motion; without it the avatars hold still but for their mouths."""
+
+    max_clients: int = 64
+    """How many clients may be connected; more are refused."""
+
+    max_sessions: int = 16
+    """How many private sessions may run beside the shared one of each avatar, where there is time for them."""
+
+    allow_shutdown: bool = False
+    """Let clients end the server."""
+
+    keys: str | None = None
+    """This server's keys, by name or file, as `gstalker keys` makes them: encrypts, and lets in only --allow."""
+
+    allow: tuple[str, ...] = ()
+    """Public keys of the clients that may come in: names, files, or folders of them."""
+
     threads: int = 1
-    """Threads that ONNX Runtime uses for one avatar."""
+    """Threads that share the work of one frame."""
+
+    backend: str = "auto"
+    """What computes frames: "auto" times what is there and takes the fastest; fused, cpu, cuda, tensorrt, directml,
+    coreml."""
+
+    log_json: bool = False
+    """Write the log as JSON, one object a line."""
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, or the end of the speech where that is asked for."""
+        """Serve until SIGINT or SIGTERM, a client's shutdown, or the end of the speech where that is asked for."""
+        self._check()
         console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+        from gstalker.bridge.server.logs import configure_logs, end_logs
+        from gstalker.bridge.server.server import prepare
+
+        with console.status("loading the avatars"):
+            server = prepare(
+                *(self.bundles, None if self.audio is None else Path(self.audio), self.address, self._options()),
+                keys=self._server_keys(),
+                threads=self.threads,
+                backend=self.backend,
+            )
+        logs = configure_logs(sys.stderr, json_lines=self.log_json)
+        try:
+            with _asked_to_end() as received:
+                for avatar in server.table.avatars:
+                    # On standard output and flushed: scripts wait for this line.
+                    print(f"serving {avatar.name} at {server.address.control}", flush=True)
+                for notice in server.notices:
+                    console.print(escape(notice))
+                server.run(lambda: bool(received))
+        finally:
+            end_logs(logs)
+            server.close()
+            for line in server.summary():
+                print(line, flush=True)
+
+    def _check(self) -> None:
         if not self.bundles:
             raise InputError("bundle: expected at least one avatar NAME.gsavatar, got none.")
         if not 0.02 <= self.lead_s <= 2.0:
             raise InputError(f"--lead: expected 0.02 to 2 seconds, got {self.lead_s:g}.")
         if self.threads < 1:
             raise InputError(f"--threads: expected 1 or more, got {self.threads}.")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {self.seed}.")
+        if not (1 <= self.max_clients <= 10_000 and 0 <= self.max_sessions <= 10_000):
+            raise InputError(
+                f"--max-clients and --max-sessions: expected 1 to 10000 and 0 to 10000, got {self.max_clients} and "
+                f"{self.max_sessions}."
+            )
+        if self.allow and self.keys is None:
+            raise InputError("--allow: expected --keys with it, the server's own keys.")
         if self.exit_when_done and (self.audio is None or self.loop):
             raise InputError("--exit-when-done: expected --audio and no --loop, or there is no end to wait for.")
 
-        from gstalker.bridge.server.server import ServeOptions, prepare, serve
-        from gstalker.bridge.server.stream import StreamOptions
+    def _options(self) -> ServeOptions:
+        from gstalker.bridge.server.options import Limits, ServeOptions, SessionOptions
 
-        options = ServeOptions(
-            stream=StreamOptions(lead_s=self.lead_s, loop=self.loop),
+        return ServeOptions(
+            session=SessionOptions(lead_s=self.lead_s, seed=self.seed, idle=self.idle, loop=self.loop),
+            limits=Limits(client_count=self.max_clients, private_session_count=self.max_sessions),
             start_now=self.start == "now",
             exit_when_done=self.exit_when_done,
+            allow_shutdown=self.allow_shutdown,
         )
-        with console.status("loading the avatar"):
-            servers = prepare(
-                *(self.bundles, self.audio, self.address, options),
-                threads=self.threads,
-                log=lambda line: console.print(escape(line)),
-            )
-        try:
-            with _asked_to_end() as received:
-                for server in servers:
-                    # On standard output and flushed: scripts wait for this line.
-                    print(f"serving {server.name} at {server.address.control}", flush=True)
-                for notice in dict.fromkeys(server.notice for server in servers):
-                    console.print(escape(notice))
-                serve(servers, options, lambda: bool(received))
-        finally:
-            for server in servers:
-                server.close()
-                print(f"{server.name}: {server.statistics.summary()}", flush=True)
+
+    def _server_keys(self) -> ServerKeys | None:
+        if self.keys is None:
+            return None
+        from gstalker.bridge.keys import ServerKeys, read_allowed, read_key_pair
+
+        return ServerKeys(read_key_pair(self.keys), read_allowed(self.allow))
 
 
 @contextmanager

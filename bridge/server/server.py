@@ -1,218 +1,222 @@
-"""Serves avatars: answers requests, follows subscriptions, keeps every stream on its clock. One thread."""
+"""Serves avatars: sockets, subscriptions and the order of work. One thread."""
 
 from __future__ import annotations
 
-import dataclasses
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import zmq
 
-from gstalker.bridge import schema
-from gstalker.bridge.codec import decode, encode, topic_field
-from gstalker.bridge.errors import WireError, WireVersionError
-from gstalker.bridge.schema import Message
-from gstalker.bridge.server.sources import BundleFrames
-from gstalker.bridge.server.stream import AvatarStream, FrameMaker, StreamOptions
-from gstalker.bridge.server.timing_statistics import ServeStatistics
-from gstalker.bridge.transport import Address, bind_server, parse_address
-from gstalker.runtime.audio import SAMPLE_RATE_HZ, load_wav
+from gstalker.bridge.codec import encode
+from gstalker.bridge.keys import ServerKeys
+from gstalker.bridge.server.authentication import ServerSockets, open_sockets
+from gstalker.bridge.server.delivery import Delivery
+from gstalker.bridge.server.loaded_avatar import LoadedAvatar
+from gstalker.bridge.server.logs import say, server_log
+from gstalker.bridge.server.metrics import TAKE_EVERY_S, Pulse, ServerMetrics
+from gstalker.bridge.server.options import ServeOptions
+from gstalker.bridge.server.requests import Requests
+from gstalker.bridge.server.scheduler import due_by_deadline
+from gstalker.bridge.server.session import Session
+from gstalker.bridge.server.session_table import SessionTable
+from gstalker.bridge.server.welcome import welcome_of
+from gstalker.bridge.transport import Address, check_server_address, parse_address
+from gstalker.kernels.quantise import BYTES_PER_MOVER
+from gstalker.runtime.audio import load_wav
 from gstalker.runtime.bundle import AvatarBundle
-from gstalker.runtime.session import rows_from_pose
+from gstalker.runtime.errors import InputError
 
-SETTLE_S = 0.1  # from the first subscription to the start: a client's other subscriptions come in this time
+SETTLE_S = 0.1  # from a session's first subscription to its start: a client's other subscriptions come in this time
 LONGEST_WAIT_S = 0.2  # how soon a request to stop is noticed
-REQUESTS_A_ROUND = 4  # a flood of requests must not hold up the frames
+REQUESTS_A_ROUND = 8  # a flood of requests must not hold up the frames
+SWEEP_S = TAKE_EVERY_S  # how often silent clients and empty sessions are looked for, and figures handed over
 FLUSH_S = 0.1  # before closing, so that the last messages leave
-
-_PUBLISHED = tuple(topic_field(kind, 1) for kind in schema.PUBLICATIONS)
-
-
-@dataclass(frozen=True)
-class ServeOptions:
-    """How a server runs."""
-
-    stream: StreamOptions = field(default_factory=StreamOptions)
-    start_now: bool = False  # start the clock at once instead of with the first subscriber
-    exit_when_done: bool = False  # return when every speech has been presented
+HEADER_BYTES = 512  # of a frame, about
+_log = server_log(__name__)
 
 
 class AvatarServer:
-    """One avatar behind one pair of sockets."""
+    """Avatars behind one pair of sockets.
+
+    Attributes:
+        table: its sessions; requests: who may ask what, and the counts of refusals.
+        pulse, metrics: for those who watch from other threads.
+        live: called in every round, with the server: what brings live sound or faces into the sessions.
+    """
 
     def __init__(
         self,
         context: zmq.Context,
         address: Address,
-        maker: BundleFrames,
+        avatars: Sequence[LoadedAvatar],
+        recording: np.ndarray | None,
         options: ServeOptions,
-        log: Callable[[str], None] = lambda line: None,
+        keys: ServerKeys | None = None,
     ) -> None:
-        """Bind the sockets.
+        """Warm up and bind the sockets.
+
+        Args:
+            context: of ZeroMQ.
+            address: where to listen.
+            avatars: of different names, at least one.
+            recording: (S,) float32 at 16 kHz that `play` says, or None.
+            options: how to run.
+            keys: who the server is and whom it lets in.
 
         Raises:
             InputError: a port is taken, or the avatar's frames cannot be packed.
-            WireError: a text of the bundle cannot be sent, or the avatar is too large for one message.
+            WireError: a text of a bundle cannot be sent, or an avatar is too large for one message.
         """
-        self.address = address
-        self._log = log
-        self._welcome = welcome_of(maker.bundle, maker, options.stream, address)
-        encode(self._welcome)  # refuse now what could never be answered
-        self._topics: set[bytes] = set()
-        self.stream = AvatarStream(maker, options.stream, self._publish, self._wanted)
-        self.stream.warm_up()
-        self.control, self.publication = bind_server(context, address)
-        self._start_at_s: float | None = time.perf_counter() if options.start_now else None
+        self.address, self.options = address, options
+        for avatar in avatars:
+            avatar.warm_up()
+        self.live: list[Callable[[AvatarServer], None]] = []
+        self._sockets = self._open(context, address, avatars, keys)
+        self.pulse = Pulse()
+        self.metrics = ServerMetrics(self.pulse, self._sockets.door)
+        try:
+            delivery = Delivery(self._sockets)
+            self._delivery, self._subscriptions = delivery, delivery.subscriptions
+            self.table = SessionTable(avatars, recording, options, delivery.publish, delivery.subscriptions)
+            self.requests = Requests(self.table, options, address.publication_port)
+            self._refuse_what_cannot_be_answered()
+        except BaseException:
+            self._sockets.close()
+            raise
+        now_s = time.perf_counter()
+        self._start_at_s = {s.session_id: now_s for s in self.table} if options.start_now else {}
+        self._sweep_at_s = now_s + SWEEP_S
+        self._poller = zmq.Poller()
+        for socket in (self._sockets.control, self._sockets.publication):
+            self._poller.register(socket, zmq.POLLIN)
 
     @property
-    def name(self) -> str:
-        return self._welcome.avatar_name
+    def sockets(self) -> ServerSockets:
+        return self._sockets
 
     @property
-    def notice(self) -> str:
-        """What viewers must be told."""
-        return self._welcome.notice
+    def notices(self) -> list[str]:
+        """What viewers must be told, each text once."""
+        return list(dict.fromkeys(a.bundle.manifest.likeness.notice for a in self.table.avatars))
 
     @property
-    def statistics(self) -> ServeStatistics:
-        return self.stream.statistics
+    def finished(self) -> bool:
+        """Whether the recording has been presented in every shared session."""
+        return all(session.finished for session in self.table.shared)
+
+    def summary(self) -> list[str]:
+        """How each avatar's shared session kept time, for a person."""
+        return [f"{self.table.avatar_of(s).name}: {s.statistics.summary()}" for s in self.table.shared]
 
     def close(self) -> None:
         """Close the sockets; what has not left by now is lost."""
-        self.control.close(linger=0)
-        self.publication.close(linger=0)
+        self._sockets.close()
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Serve until `stop` says so, a client ends it, or the recording is over where that was asked for."""
+        try:
+            while not (stop() or self.requests.shutdown_asked or (self.options.exit_when_done and self.finished)):
+                self._poller.poll(math.ceil(max(0.0, min(LONGEST_WAIT_S, self.wait_s())) * 1000))
+                self.turn()
+        finally:
+            self.pulse.ending()
+            self.table.end_all()
+            time.sleep(FLUSH_S)
 
     def wait_s(self) -> float:
         """Seconds until `turn` has something to do by itself."""
-        if self.stream.clock is not None:
-            return self.stream.wait_s()
-        return math.inf if self._start_at_s is None else self._start_at_s - time.perf_counter()
+        now_s = time.perf_counter()
+        starts = (at_s - now_s for at_s in self._start_at_s.values())
+        return min((self._sweep_at_s - now_s, *starts, *(s.wait_s() for s in self.table)))
 
     def turn(self) -> None:
-        """Do what is due: subscriptions, a few requests, at most one frame."""
-        self._follow_subscriptions()
+        """Do what is due: subscriptions, a few requests, at most one frame of each session."""
+        self.pulse.beat()
+        self._delivery.follow()
         self._answer_requests()
-        if self.stream.clock is None:
-            if self._start_at_s is None and self._topics:
-                self._start_at_s = time.perf_counter() + SETTLE_S
-            if self._start_at_s is not None and time.perf_counter() >= self._start_at_s:
-                self._log(f"{self.name}: the stream begins")
-                self.stream.start()
-        if self.stream.wait_s() <= 0:
-            self.stream.step()
-            if self.stream.last_refusal:
-                self._log(f"{self.name}: a frame was not sent: {self.stream.last_refusal}")
-                self.stream.last_refusal = ""
+        for bring in self.live:
+            bring(self)
+        self._start_sessions()
+        for session in due_by_deadline(self.table):
+            self._step(session)
+        if time.perf_counter() >= self._sweep_at_s:
+            self._sweep()
 
-    def _publish(self, message: Message) -> None:
-        # No copy: encode gives a fresh buffer each time. A subscriber whose queue is full just misses it.
-        self.publication.send(encode(message), copy=False)
+    def _sweep(self) -> None:
+        for ended in self.requests.forget_silent():
+            self.metrics.session_ended(ended)
+        self.metrics.take(
+            ((self.table.avatar_of(s), s) for s in self.table),
+            clients=len(self.requests.members),
+            refused=self.requests.refused,
+            load=self.table.busy.load(),
+        )
+        self._sweep_at_s = time.perf_counter() + SWEEP_S
 
-    def _wanted(self, kind: type[Message]) -> bool:
-        return any(topic_field(kind, 1).startswith(topic) for topic in self._topics)
+    def _step(self, session: Session) -> None:
+        began_s = time.perf_counter()
+        self.pulse.beat(f"frame of session {session.session_id}")
+        session.step()
+        self.table.busy.add(time.perf_counter() - began_s)
+        if session.last_refusal:
+            said = ("session %d: a frame was not sent: %s", session.session_id, session.last_refusal)
+            say(_log, logging.ERROR, "frame_refused", *said, session=session.session_id)
+            session.last_refusal = ""
 
-    def _follow_subscriptions(self) -> None:
-        while self.publication.poll(0):
-            event = self.publication.recv()
-            # Only topics that exist are remembered, so that nobody fills this set.
-            if event[:1] == b"\x01" and any(t.startswith(event[1:]) for t in _PUBLISHED):
-                self._topics.add(event[1:])
-            elif event[:1] == b"\x00":
-                self._topics.discard(event[1:])
+    def _start_sessions(self) -> None:
+        """Start the clocks of sessions that somebody has begun to watch."""
+        now_s = time.perf_counter()
+        for session in self.table:
+            if session.clock is not None:
+                continue
+            if self._subscriptions.any_of(session.session_id):
+                self._start_at_s.setdefault(session.session_id, now_s + SETTLE_S)
+            if now_s >= self._start_at_s.get(session.session_id, math.inf):
+                del self._start_at_s[session.session_id]
+                session.start(play=not self.table.is_private(session))
+                said = ("%s: session %d begins", self.table.avatar_of(session).name, session.session_id)
+                say(_log, logging.INFO, "session_began", *said, session=session.session_id)
 
     def _answer_requests(self) -> None:
+        control = self._sockets.control
         for _ in range(REQUESTS_A_ROUND):
-            if not self.control.poll(0):
+            if not control.poll(0):
                 return
-            parts = self.control.recv_multipart()
+            parts = control.recv_multipart(copy=False)
             if len(parts) != 2:  # not one of our clients: nothing says where an answer should begin
-                self.statistics.requests_refused += 1
+                self.requests.refuse_shapeless()
+                self._sockets.offended(parts[-1])
                 continue
-            self.control.send_multipart([parts[0], encode(self._answer(parts[1]))])
+            identity = parts[0].bytes
+            answered = self.requests.answer(identity, parts[1].bytes)
+            if not answered.sound:
+                self._sockets.offended(parts[1])
+            try:  # an answer for which there is no room goes where the client's attention went
+                control.send_multipart([identity, answered.data], zmq.NOBLOCK)
+            except zmq.Again:
+                self.requests.answers_dropped += 1
 
-    def _answer(self, data: bytes) -> Message:
-        try:
-            request = decode(data, schema.MAX_REQUEST_BYTES)
-        except WireVersionError as error:
-            return self._refuse(0, "wire_version", str(error))
-        except WireError as error:
-            return self._refuse(0, "malformed", str(error))
-        if isinstance(request, schema.Hello):
-            self._log(f"{self.name}: greeted by {request.client_name or 'a client without a name'}")
-            return dataclasses.replace(self._welcome, request_id=request.request_id)
-        if isinstance(request, schema.GetStats):
-            return self.stream.stats(request.request_id)
-        if isinstance(request, schema.Play):
-            if not self.stream.maker.speech_frame_count:
-                return self._refuse(
-                    request.request_id, "no_speech", "expected a server with --audio, this one was started without."
-                )
-            self.stream.play()
-            return schema.Done(request_id=request.request_id)
-        if isinstance(request, schema.Stop):
-            self.stream.silence()
-            return schema.Done(request_id=request.request_id)
-        return self._refuse(0, "not_a_request", f"expected a request, got {request.TOPIC}.")
+    def _open(
+        self, context: zmq.Context, address: Address, avatars: Sequence[LoadedAvatar], keys: ServerKeys | None
+    ) -> ServerSockets:
+        frame_bytes = HEADER_BYTES + BYTES_PER_MOVER * max(a.mover_count for a in avatars)
+        return open_sockets(context, address, keys, frame_bytes=frame_bytes, fps=max(a.fps for a in avatars))
 
-    def _refuse(self, request_id: int, code: str, reason: str) -> schema.Refusal:
-        self.statistics.requests_refused += 1
-        self._log(f"{self.name}: refused a request: {reason}")
-        printable = "".join(c if c.isprintable() else "?" for c in reason)
-        return schema.Refusal(request_id=request_id, code=code, reason=printable[:1000], retry_after_s=0.0)
-
-
-def welcome_of(bundle: AvatarBundle, maker: FrameMaker, options: StreamOptions, address: Address) -> schema.Welcome:
-    """What a client is told about an avatar; request_id is filled in for each."""
-    manifest, canonical, camera = bundle.manifest, bundle.canonical, bundle.camera
-    return schema.Welcome(
-        request_id=0,
-        server_version=metadata.version("gstalker"),
-        server_id="",
-        session_id=1,
-        publication_port=address.publication_port,
-        avatar_name=manifest.name,
-        avatar_names=(manifest.name,),
-        bundle_sha256=bundle.manifest_sha256,
-        subject=manifest.likeness.subject,
-        consent=manifest.likeness.consent,
-        licence=manifest.likeness.licence,
-        notice=manifest.likeness.notice,
-        fps=maker.fps,
-        audio_rate_hz=SAMPLE_RATE_HZ,
-        lead_s=options.lead_s,
-        client_lease_s=5.0,
-        can_play=maker.speech_frame_count > 0,
-        speech_capacity_s=0.0,
-        control_names=tuple(c.name for c in manifest.controls),
-        emotion_names=(),
-        has_gaze=False,
-        head_pose_low=manifest.head_pose_range.low,
-        head_pose_high=manifest.head_pose_range.high,
-        control_count=len(manifest.controls),
-        gaussian_count=len(canonical),
-        mover_count=maker.mover_count,
-        camera_from_avatar=rows_from_pose(camera.viewmat),
-        K=tuple(float(v) for v in camera.K.ravel()),
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-        box_position_min_m=maker.box.position_min_m,
-        box_position_max_m=maker.box.position_max_m,
-        box_log_scale_min=maker.box.log_scale_min,
-        box_log_scale_max=maker.box.log_scale_max,
-        control_ranges=np.array([(c.low, c.high) for c in manifest.controls], np.float32).reshape(-1, 2),
-        means=canonical.means,
-        quats_wxyz=canonical.quats_wxyz,
-        scales=canonical.scales,
-        opacities=canonical.opacities,
-        sh_coeffs=canonical.sh_coeffs,
-        part_ids=bundle.part_ids,
-        plate=bundle.plate_rgb,
-    )
+    def _refuse_what_cannot_be_answered(self) -> None:
+        for session in self.table.shared:
+            welcome = welcome_of(
+                *(self.table.avatar_of(session), session),
+                request_id=0,
+                server_id=self.requests.server_id,
+                publication_port=self.address.publication_port,
+                avatar_names=tuple(a.name for a in self.table.avatars),
+                options=self.options,
+            )
+            encode(welcome)
 
 
 def prepare(
@@ -221,43 +225,26 @@ def prepare(
     address: str,
     options: ServeOptions,
     *,
+    keys: ServerKeys | None = None,
     threads: int = 1,
-    log: Callable[[str], None] = lambda line: None,
-) -> list[AvatarServer]:
-    """Load avatars and speech and bind the sockets: one server an avatar, two ports each, in order.
+    backend: str = "auto",
+) -> AvatarServer:
+    """Load avatars and speech and bind the sockets.
 
     Raises:
-        InputError: a bundle, the sound or the address is not what it should be, or a port is taken.
+        InputError: a bundle, the sound or the address is not what it should be, two avatars share a name, or a port
+            is taken.
     """
-    first = parse_address(address)
-    parse_address(first.at(first.control_port + 2 * (len(bundles) - 1)))  # the last one's port exists, too
-    speech = None if audio is None else load_wav(audio)
-    servers: list[AvatarServer] = []
-    try:
-        for number, path in enumerate(bundles):
-            maker = BundleFrames(AvatarBundle.open(path), speech, threads=threads)
-            place = dataclasses.replace(first, control_port=first.control_port + 2 * number)
-            servers.append(AvatarServer(zmq.Context.instance(), place, maker, options, log))
-    except BaseException:
-        for server in servers:
-            server.close()
-        raise
-    return servers
-
-
-def serve(servers: Sequence[AvatarServer], options: ServeOptions, stop: Callable[[], bool]) -> None:
-    """Run until `stop` says so, or all speech is done where that was asked for; then say that it is over."""
-    poller = zmq.Poller()
-    for server in servers:
-        poller.register(server.control, zmq.POLLIN)
-        poller.register(server.publication, zmq.POLLIN)
-    try:
-        while not stop() and not (options.exit_when_done and all(s.stream.finished for s in servers)):
-            wait_s = min(LONGEST_WAIT_S, *(s.wait_s() for s in servers))
-            poller.poll(math.ceil(max(0.0, wait_s) * 1000))
-            for server in servers:  # each at most one frame a round, so that none starves the others
-                server.turn()
-    finally:
-        for server in servers:
-            server.stream.end()
-        time.sleep(FLUSH_S)
+    place = parse_address(address)
+    check_server_address(place, keys)
+    recording = None if audio is None else load_wav(audio)
+    avatars: list[LoadedAvatar] = []
+    for path in bundles:
+        avatar = LoadedAvatar(AvatarBundle.open(path), threads=threads, backend=backend)
+        if avatar.name in (a.name for a in avatars):
+            raise InputError(
+                f"{path}: expected avatars of different names, got {avatar.name!r} twice: clients choose by it. "
+                "One bundle serves any number of sessions."
+            )
+        avatars.append(avatar)
+    return AvatarServer(zmq.Context.instance(), place, avatars, recording, options, keys)

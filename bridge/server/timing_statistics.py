@@ -28,9 +28,26 @@ class Recent:
         return float(np.percentile(kept, percent)) if len(kept) else 0.0
 
 
+class RecentRate:
+    """How many events a second there were of late."""
+
+    def __init__(self, window_s: float = 2.0, most: int = 1024) -> None:
+        """Remember at most so many events: 1024 in 2 s are more frames than any session sends."""
+        self._window_s = window_s
+        self._at_s = np.full(most, -np.inf)
+        self._count = 0
+
+    def add(self, now_s: float) -> None:
+        self._at_s[self._count % len(self._at_s)] = now_s
+        self._count += 1
+
+    def a_second(self, now_s: float) -> float:
+        return float(np.count_nonzero(self._at_s > now_s - self._window_s)) / self._window_s
+
+
 @dataclass
 class ServeStatistics:
-    """How well a stream keeps time.
+    """How well a session keeps time.
 
     Lateness is counted from the time a frame was due to leave, which is the lead before its presentation; a frame
     is late when it leaves after its presentation time, that is when its lateness exceeds the lead.
@@ -40,16 +57,31 @@ class ServeStatistics:
     frames_late: int = 0
     frames_dropped: int = 0
     frames_refused: int = 0
+    frames_superseded: int = 0
     audio_chunks_sent: int = 0
-    requests_refused: int = 0
     lateness_s: Recent = field(default_factory=Recent)
     compute_s: Recent = field(default_factory=Recent)
+    rate: RecentRate = field(default_factory=RecentRate)
 
-    def frame_sent(self, lateness_s: float, lead_s: float, compute_s: float) -> None:
+    def frame_sent(
+        self, now_s: float, lateness_s: float | None, lead_s: float, compute_s: float, *, again: bool
+    ) -> None:
+        """Count a frame.
+
+        Args:
+            now_s: the steady clock.
+            lateness_s: None where it was not due before something else happened.
+            lead_s: lateness from which it is late.
+            compute_s: what it took.
+            again: whether one of the same number was sent before.
+        """
         self.frames_sent += 1
-        self.frames_late += lateness_s > lead_s
-        self.lateness_s.add(lateness_s)
+        self.frames_superseded += again
+        if lateness_s is not None:
+            self.frames_late += lateness_s > lead_s
+            self.lateness_s.add(lateness_s)
         self.compute_s.add(compute_s)
+        self.rate.add(now_s)
 
     def summary(self) -> str:
         """One line for a person."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 from helpers.running_server import Running, run_server
-from made_bundle import write_made_bundle
+from made_bundle import LIKENESS, made_avatar, write_made_bundle
 
 from gstalker.bridge import schema
 from gstalker.bridge.codec import encode
+from gstalker.export.write import bundle_of
+from gstalker.runtime.bundle import write_bundle
 from gstalker.runtime.dataset import write_wav
 
 
@@ -38,6 +41,14 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made avatar of 480 Gaussians."""
     path = tmp_path_factory.mktemp("bundle") / "made.gsavatar"
     write_made_bundle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def other_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smaller made avatar, called other."""
+    path = tmp_path_factory.mktemp("bundle") / "other.gsavatar"
+    write_bundle(path, bundle_of(replace(made_avatar(head_movers=120), name="other"), LIKENESS))
     return path
 
 
@@ -77,7 +88,6 @@ def running(bundle_path: Path, speech_path: Path, free_port: int) -> Iterator[Ru
     running = run_server(bundle_path, speech_path, free_port)
     yield running
     running.end()
-    running.server.close()
 
 
 @pytest.fixture

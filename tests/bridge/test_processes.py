@@ -200,7 +200,7 @@ def test_a_bundle_with_a_changed_byte_is_not_served(bundle_path: Path, free_port
 
 
 def test_an_address_that_others_could_reach_is_refused(bundle_path: Path, capsys):
-    assert "encryption keys" in serve_fails(capsys, bundle_path, "--address", "tcp://0.0.0.0:5555")
+    assert "or --keys with the server's keys" in serve_fails(capsys, bundle_path, "--address", "tcp://0.0.0.0:5555")
 
 
 @pytest.mark.parametrize(

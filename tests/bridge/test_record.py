@@ -33,7 +33,7 @@ def test_a_recording_is_as_long_as_asked_for(running: Running, tmp_path: Path):
     session = SessionReader(tmp_path / "s")
     assert len(session.frames("q16")) == len(session.frames("f32")) == 10
     assert session.info.notice.startswith("Synthetic")
-    assert session.info.bundle_sha256 == running.server.stream.maker.bundle.manifest_sha256  # type: ignore[attr-defined]
+    assert session.info.bundle_sha256 == running.server.table.avatars[0].bundle.manifest_sha256
 
 
 def test_the_unquantised_frames_can_be_left_out(running: Running, tmp_path: Path):

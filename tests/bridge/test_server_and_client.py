@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from helpers.raw_client import RawClient
 from helpers.running_server import Running, run_server
 
 from gstalker.bridge import schema
@@ -15,7 +16,8 @@ from gstalker.bridge.client.client import AvatarClient
 from gstalker.bridge.codec import decode, encode
 from gstalker.bridge.errors import Refused, ServerLost, WireError, WireVersionError
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd, StreamEnd, Welcome
-from gstalker.bridge.server.server import ServeOptions, prepare, serve
+from gstalker.bridge.server.options import Limits, ServeOptions
+from gstalker.bridge.server.server import prepare
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.infer import AvatarRuntime
@@ -58,7 +60,7 @@ def test_a_client_gets_the_frames_that_the_networks_make(running: Running, bundl
     with AvatarClient(running.address, topics=(FrameQ16, FrameF32)) as client:
         frames = [client.avatar.frame(m) for m in take(client, FrameF32, 40)]
         (sent,) = take(client, FrameQ16, 1)
-        silent = next(f for f in frames if f.index >= 32)  # a second of speech is over by then
+        silent = next(f for f in frames if f.index >= 34)  # a second of speech is out of every window by then
         controls = runtime.idle_controls(silent.index)
         silence = np.full((1, 59, 80), runtime.bundle.manifest.audio.log_mel.silence, np.float32)
         quiet = runtime.codes_of_windows(silence)[0]
@@ -100,7 +102,7 @@ def test_the_speech_comes_whole_with_its_frames_and_then_silence(running: Runnin
 
 def test_nothing_is_lost_before_the_first_client_comes(running: Running):
     running.thread.join(timeout=0.5)
-    assert running.server.stream.clock is None
+    assert running.server.table.get(1).clock is None
     with AvatarClient(running.address) as client:
         (first,) = take(client, FrameQ16, 1)
         assert first.index == 0
@@ -164,7 +166,6 @@ def test_an_avatar_without_a_sound_refuses_to_play(bundle_path: Path, free_port:
             take(client, FrameQ16, 3)
     finally:
         running.end()
-        running.server.close()
 
 
 def ask_raw(address: str, *parts: bytes) -> bytes | None:
@@ -239,7 +240,6 @@ def test_a_client_that_comes_before_its_server_waits_for_it(bundle_path: Path, f
     finally:
         timer.join()
         started[0].end()
-        started[0].server.close()
 
 
 def test_the_end_of_the_stream_is_said_and_ends_the_messages(running: Running):
@@ -253,7 +253,7 @@ def test_the_end_of_the_stream_is_said_and_ends_the_messages(running: Running):
 def test_a_server_that_falls_silent_is_noticed(running: Running):
     with AvatarClient(running.address) as client:
         take(client, FrameQ16, 3)
-        running.server.stream.step = lambda: None  # type: ignore[method-assign]  # stuck
+        running.server.table.get(1).step = lambda: None  # type: ignore[method-assign]  # stuck
         with pytest.raises(ServerLost, match="expected a frame every 40 ms, got nothing"):
             for _ in client.messages(silence_s=0.5):
                 pass
@@ -276,27 +276,33 @@ def test_a_server_that_starts_now_does_not_wait_for_a_client(bundle_path: Path, 
     running = run_server(bundle_path, speech_path, free_port, start_now=True, exit_when_done=True)
     running.thread.join(timeout=10)
     assert not running.thread.is_alive()
-    assert running.server.statistics.audio_chunks_sent == 25
-    assert running.server.statistics.frames_sent == 0, "nobody was there to want frames"
+    statistics = running.server.table.get(1).statistics
+    assert statistics.audio_chunks_sent == 25
+    assert statistics.frames_sent == 0, "nobody was there to want frames"
     running.server.close()
 
 
-def test_two_avatars_are_served_side_by_side(bundle_path: Path, free_port: int):
-    address, stop = f"tcp://127.0.0.1:{free_port}", threading.Event()
-    options = ServeOptions()
-    servers = prepare([bundle_path, bundle_path], None, address, options)
-    assert [s.address.control_port for s in servers] == [free_port, free_port + 2]
-    thread = threading.Thread(target=serve, args=(servers, options, stop.is_set), daemon=True)
-    thread.start()
+def test_avatars_are_served_side_by_side_on_one_pair_of_ports(bundle_path: Path, other_path: Path, free_port: int):
+    running = run_server([bundle_path, other_path], None, free_port)
     try:
-        with AvatarClient(servers[0].address.control) as one, AvatarClient(servers[1].address.control) as two:
+        with AvatarClient(running.address) as one:
+            assert one.avatar.welcome.avatar_names == ("made", "other")
+            assert one.avatar.welcome.session_id == 1
             assert take(one, FrameQ16, 10)[0].index == 0
-            take(two, FrameQ16, 10)
+            with RawClient(running.address) as raw:
+                two = raw.hello(avatar_name="other")
+                assert (two.avatar_name, two.session_id) == ("other", 2)
+                assert two.mover_count != one.avatar.welcome.mover_count
+                raw.subscribe(two, FrameQ16)
+                assert raw.take(FrameQ16, 5)[0].index == 0
+            assert take(one, FrameQ16, 1)[0].index > 0
     finally:
-        stop.set()
-        thread.join(20)
-        for server in servers:
-            server.close()
+        running.end()
+
+
+def test_two_avatars_of_one_name_are_refused(bundle_path: Path, free_port: int):
+    with pytest.raises(InputError, match="expected avatars of different names, got 'made' twice"):
+        prepare([bundle_path, bundle_path], None, f"tcp://127.0.0.1:{free_port}", ServeOptions())
 
 
 def test_a_second_server_at_one_address_is_refused(running: Running, bundle_path: Path):
@@ -315,7 +321,7 @@ def test_subscriptions_to_what_does_not_exist_are_not_remembered(running: Runnin
         assert socket.poll(10_000)
     finally:
         context.destroy(linger=0)
-    assert len(running.server._topics) <= 1
+    assert len(running.server._subscriptions) <= 1
 
 
 def welcome_like(running: Running) -> Welcome:

@@ -1,0 +1,85 @@
+"""A session as a few kilobytes of msgpack, from which a session of the same avatar goes on, here or elsewhere.
+
+In it: the number of the next frame, what is said and what waits to be said, and how the face is held. Not in it: the
+avatar and the server's recording, which are named by their hashes, and what clients wish and have received.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from gstalker.bridge import schema
+from gstalker.bridge.errors import RequestRefused
+from gstalker.bridge.server.controls import FaceControls
+from gstalker.bridge.server.loaded_avatar import LoadedAvatar
+from gstalker.bridge.server.session import Session
+from gstalker.bridge.server.speech import SpeechTimeline
+from gstalker.runtime.errors import InputError
+
+FORMAT = 1
+MAX_STATE_BYTES = 200_000  # as the messages allow
+_FIELDS = {"format", "bundle_sha256", "next_index", "speech", "face"}
+
+
+def of_session(session: Session, avatar: LoadedAvatar) -> bytes:
+    """The state from which a session's next frame follows.
+
+    Raises:
+        RequestRefused: more sound waits than fits.
+    """
+    state = {
+        "format": FORMAT,
+        "bundle_sha256": avatar.bundle.manifest_sha256,
+        "next_index": session.next_index,
+        "speech": session.speech.state(),
+        "face": session.face.state(),
+    }
+    packed = msgpack.packb(state)
+    if packed is None or len(packed) > MAX_STATE_BYTES:
+        raise RequestRefused(
+            "failed",
+            f"expected a state of at most {MAX_STATE_BYTES} bytes, {len(packed or b'')} it would be: too much pushed "
+            "sound waits. Ask again when more of it has been said.",
+            1.0,
+        )
+    return packed
+
+
+def into_session(data: bytes, session: Session, avatar: LoadedAvatar) -> None:
+    """Let a session go on from a state; it is not touched where the state is not sound.
+
+    Raises:
+        RequestRefused: the state is of another avatar or recording, or not what a snapshot gives.
+    """
+    state = _read(data)
+    if state["format"] != FORMAT:
+        raise RequestRefused("bad_value", f"state: expected format {FORMAT}, got {state['format']!r:.40}.")
+    if state["bundle_sha256"] != avatar.bundle.manifest_sha256:
+        raise RequestRefused("bad_value", f"state: expected one of the avatar {avatar.name}, got another avatar's.")
+    next_index = state["next_index"]
+    if not isinstance(next_index, int) or isinstance(next_index, bool) or not 0 <= next_index < 2**40:
+        raise RequestRefused("bad_value", f"state: expected the number of a frame, got {next_index!r:.40}.")
+    manifest = avatar.bundle.manifest
+    try:
+        capacity_s = session.speech.capacity_s
+        speech = SpeechTimeline.from_state(manifest.audio, state["speech"], session.recording, capacity_s)
+        face = FaceControls.from_state(
+            *(manifest, avatar.bundle.idle, state["face"]), torso_from_head=avatar.torso_from_head
+        )
+    except (InputError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+        raise RequestRefused("bad_value", f"state: expected one that a snapshot gave ({error!s:.300}).") from error
+    session.resume_at(next_index, speech, face)
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    if len(data) > schema.MAX_REQUEST_BYTES:
+        raise RequestRefused("bad_value", f"state: expected at most {MAX_STATE_BYTES} bytes, got {len(data)}.")
+    try:
+        state = msgpack.unpackb(data, raw=False, strict_map_key=True)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise RequestRefused("bad_value", f"state: expected msgpack, could not read it ({error!s:.100}).") from error
+    if not isinstance(state, dict) or state.keys() != _FIELDS:
+        raise RequestRefused("bad_value", f"state: expected a map of {sorted(_FIELDS)}.")
+    return state
