@@ -30,7 +30,7 @@ ABANDONED_FRAMES = 250  # 10 s without news: an open utterance is taken for clos
 _LARGEST = 2**53 - 1
 _STATE = (
     *("start", "pcm", "spans", "active", "waiting", "next_id", "sound_end", "ran_out_at", "hole_counted"),
-    *("balanced_at", "starved", "silence_inserted_s"),
+    *("prepared", "starved", "silence_inserted_s"),
 )
 
 
@@ -53,7 +53,7 @@ class SpeechTimeline(SpeechQueue):
         self._sound_end = 0  # where the last sound so far ends
         self._ran_out_at: int | None = None  # the active utterance has been silent from here on
         self._hole_counted = False
-        self._balanced_at = -1  # live sound was brought into its band up to this frame
+        self._prepared = -1  # the last frame that was prepared
 
     # Frames out.
 
@@ -65,14 +65,14 @@ class SpeechTimeline(SpeechQueue):
         need = window_end_sample(frame, self.front.right_mel_frames, self.front.log_mel)
         self._close_abandoned(frame)
         self._end_hole(frame)
-        if self._active is not None and self._active.live and frame > self._balanced_at:
+        if self._active is not None and self._active.live and frame > self._prepared:
             reached = self._timeline.end if self._ran_out_at is None else self._ran_out_at
             self._active.keep_delay(reached + self._active.waiting - need)
-        self._balanced_at = max(self._balanced_at, frame)
         while self._active is not None or self._begin_next(frame):
             if not self._speak(need):
                 break
         self._timeline.append_silence(max(0, need - self._timeline.end))
+        self._prepared = max(self._prepared, frame)
 
     def window(self, frame: int) -> np.ndarray:
         """(W, bands) float32 features of a prepared frame, a view that the next `prepare` may overwrite."""
@@ -141,7 +141,7 @@ class SpeechTimeline(SpeechQueue):
             "sound_end": self._sound_end,
             "ran_out_at": self._ran_out_at,
             "hole_counted": self._hole_counted,
-            "balanced_at": self._balanced_at,
+            "prepared": self._prepared,
             "starved": self.starved,
             "silence_inserted_s": self.silence_inserted_s,
         }
@@ -180,9 +180,9 @@ class SpeechTimeline(SpeechQueue):
             raise fields.refused("active", "the utterance of the last span, while that has no end")
         self._next_id = fields.whole("next_id", 0, _LARGEST)
         self._sound_end = fields.whole("sound_end", 0, _LARGEST)
-        self._ran_out_at = fields.optional_whole("ran_out_at", start, self._timeline.end)
+        self._ran_out_at = fields.optional_whole("ran_out_at", 0, self._timeline.end)
         self._hole_counted = fields.truth("hole_counted")
-        self._balanced_at = fields.whole("balanced_at", -1, _LARGEST)
+        self._prepared = fields.whole("prepared", -1, _LARGEST)
         self.starved = fields.whole("starved", 0, _LARGEST)
         self.silence_inserted_s = fields.number("silence_inserted_s", 0.0, 1e9)
         return self
@@ -195,7 +195,7 @@ class SpeechTimeline(SpeechQueue):
 
     def _earliest(self, frame: int) -> int:
         """The first sample that sound which was not known before `frame` may take."""
-        if self._timeline.end == 0:
+        if self._prepared < 0:
             return 0
         return (frame + ANTICIPATION_FRAMES) * SAMPLES_PER_VIDEO_FRAME
 
@@ -226,6 +226,8 @@ class SpeechTimeline(SpeechQueue):
     def _speak(self, need: int) -> bool:
         """Move the active utterance's sound onto the timeline up to `need`; whether it is over."""
         assert self._active is not None  # prepare() looked
+        if self._ran_out_at is not None:
+            return False
         missing = max(0, need - self._timeline.end)
         self._timeline.append(self._active.take(min(missing, self._active.waiting)))
         if self._active.waiting:
@@ -233,7 +235,7 @@ class SpeechTimeline(SpeechQueue):
         if self._active.closed:
             self._finish(self._timeline.end)
             return True
-        if self._timeline.end < need and self._ran_out_at is None:
+        if self._timeline.end < need:
             self._ran_out_at = self._timeline.end
         return False
 

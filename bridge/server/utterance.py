@@ -152,7 +152,7 @@ class Utterance:
             "closed": self.closed,
             "received": self.received,
             "waiting": waiting,
-            "resampler": self._resampler.state(),
+            "resampler": None if self.closed else self._resampler.state(),
             "heard": [-1 if self.heard_at_frame is None else self.heard_at_frame, self._received_then],
             "balance": None if balance is None else [balance.floor_rms, *balance.margins],
         }
@@ -178,20 +178,12 @@ class Utterance:
             return Utterance.of_recording(fields.whole("speech_id", 0, _LARGEST), recording, taken)
         fields = Fields(value, where, (*_COMMON, *_PUSHED))
         rate_hz = fields.whole("rate_hz", LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
-        counts = Fields(fields.anything("resampler"), f"{where}.resampler", ("received", "given", "kept"))
-        try:
-            resampler = StreamingResampler.from_state(
-                rate_hz,
-                counts.whole("received", 0, _LARGEST),
-                counts.whole("given", 0, _LARGEST),
-                counts.raw("kept", MAX_KEPT_BYTES),
-            )
-        except ValueError as error:
-            raise fields.refused("resampler", f"a resampler's state ({error})") from error
+        closed = fields.truth("closed")
+        resampler = StreamingResampler(rate_hz) if closed else _resampler_of(fields, rate_hz, where)
         self = Utterance(
             fields.whole("speech_id", 0, _LARGEST), resampler, fields.whole("channel_count", 1, 2), live=False
         )
-        self.closed, self.taken = fields.truth("closed"), fields.whole("taken", 0, _LARGEST)
+        self.closed, self.taken = closed, fields.whole("taken", 0, _LARGEST)
         self.received = fields.whole("received", 0, _LARGEST)
         heard = fields.numbers("heard", 2, -1, _LARGEST)
         self.heard_at_frame, self._received_then = None if heard[0] < 0 else int(heard[0]), int(heard[1])
@@ -214,3 +206,12 @@ class Utterance:
 def sha256_of(pcm: np.ndarray) -> str:
     """Names a recording: the hash of its samples as 16-bit little-endian numbers."""
     return hashlib.sha256(pcm.astype("<i2").tobytes()).hexdigest()
+
+
+def _resampler_of(fields: Fields, rate_hz: int, where: str) -> StreamingResampler:
+    counts = Fields(fields.anything("resampler"), f"{where}.resampler", ("received", "given", "kept"))
+    received, given = (counts.whole(name, 0, _LARGEST) for name in ("received", "given"))
+    try:
+        return StreamingResampler.from_state(rate_hz, received, given, counts.raw("kept", MAX_KEPT_BYTES))
+    except ValueError as error:
+        raise fields.refused("resampler", f"a resampler's state ({error})") from error
