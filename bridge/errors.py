@@ -22,11 +22,17 @@ class WireVersionError(WireError):
 
 
 class Refused(InputError):
-    """The server answered a request with a refusal; `code` is one of schema.REFUSAL_CODES."""
+    """The server answered a request with a refusal.
 
-    def __init__(self, code: str, text: str) -> None:
+    Attributes:
+        code: one of schema.REFUSAL_CODES.
+        retry_after_s: when asking again may help; 0 where it will not.
+    """
+
+    def __init__(self, code: str, text: str, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
         self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class ServerLost(InputError):

@@ -54,6 +54,11 @@ class ClockEstimator:
         return self.known and not self._provisional
 
     @property
+    def readings_since_reset(self) -> int:
+        """Pongs that the estimate rests on."""
+        return 0 if self._provisional else len(self._line)
+
+    @property
     def drift(self) -> float:
         """How much faster the session's clock runs: 1e-6 is a microsecond a second."""
         return self._line.drift

@@ -171,7 +171,7 @@ class HeardTimeline:
         return otherwise if free_time_s is None else int(np.ceil(free_time_s * self._rate_hz))
 
     def _correct(self, target_s: float, count: int, out: np.ndarray, *, resuming: bool) -> float:
-        """Jump where that is allowed, as when the device was gone; what error is left, positive where sound is behind."""
+        """Jump where that is allowed, as when the device was gone; the error left, positive where sound is behind."""
         rate_hz, options = self._rate_hz, self.options
         if self._position is None or self._position / rate_hz - target_s > options.restart_s:
             self.counts.restarts += self._position is not None

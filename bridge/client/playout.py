@@ -61,7 +61,7 @@ class Picture:
     Attributes:
         frame: the avatar, ready to assemble and draw.
         time_s: the moment of the avatar that it shows; heard_s: the presentation time that is heard with it.
-        held: nothing newer has come, so that it is older than what is heard.
+        held: what belongs to the moment has not come, so that it shows one that is over.
     """
 
     frame: Frame
@@ -82,7 +82,7 @@ class PictureCounts:
     pictures: int = 0
     mixed: int = 0  # of two frames
     bridged: int = 0  # across frames that are missing
-    held: int = 0  # nothing newer had come
+    held: int = 0  # of a moment that was over, because nothing of this one had come
     none: int = 0  # nothing had come at all
 
 
@@ -227,7 +227,7 @@ class Playout:
             time_s = self._moment(picked, heard_s)
             if picked.later is not None and time_s > picked.earlier.time_s:
                 self._frames.mark_seen(picked.later)
-            held = picked.later is None and heard_s > picked.earlier.time_s
+            held = heard_s > time_s
             self._count(picked, time_s, held)
         return Picture(self._mix(picked, time_s), time_s, heard_s, held)
 
@@ -241,7 +241,7 @@ class Playout:
             return heard_s
         # Too far apart to guess what was between: hold, and come over in the last frame's time.
         last_s = picked.later.time_s - 1 / self.stream.fps
-        return earlier_s + gap_s * max(0.0, (heard_s - last_s) * self.stream.fps)
+        return min(heard_s, earlier_s + gap_s * max(0.0, (heard_s - last_s) * self.stream.fps))
 
     def _count(self, picked: Picked[AnyFrame], time_s: float, held: bool) -> None:
         counts = self.pictures
