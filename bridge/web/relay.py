@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 
 import zmq
 import zmq.asyncio
@@ -28,8 +29,14 @@ _FRAME = schema.FrameQ16.TOPIC.encode("ascii") + b"@"
 class Relay:
     """Carries messages between one browser and the avatar server until either ends."""
 
-    def __init__(self, browser: ServerConnection, context: zmq.asyncio.Context, address: Address) -> None:
-        self._browser, self._context, self._address = browser, context, address
+    def __init__(
+        self,
+        browser: ServerConnection,
+        context: zmq.asyncio.Context,
+        address: Address,
+        welcomed: Callable[[schema.Welcome], None],
+    ) -> None:
+        self._browser, self._context, self._address, self._welcomed = browser, context, address, welcomed
         self._control = _asynchronous(connect_control(context, address))
         self._publication: zmq.asyncio.Socket | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -63,7 +70,9 @@ class Relay:
         while True:
             data = await self._control.recv()
             if data.startswith(topic_field(schema.Welcome)):
-                self._listen(decode_as(schema.Welcome, data))
+                welcome = decode_as(schema.Welcome, data)
+                self._welcomed(welcome)
+                self._listen(welcome)
             self._queue(data)
 
     def _listen(self, welcome: schema.Welcome) -> None:

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import http
+import json
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 import zmq.asyncio
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Origin
 
 from gstalker.bridge import schema
+from gstalker.bridge.client.served_avatar import ServedAvatar
+from gstalker.bridge.errors import WireError
 from gstalker.bridge.transport import DEFAULT_ADDRESS, Address, parse_address
+from gstalker.bridge.web.comparison import compare, read_header
 from gstalker.bridge.web.relay import Relay
 from gstalker.bridge.web.site import HEADERS, SiteFile, site_files
 from gstalker.runtime.errors import InputError
 
 DEFAULT_PORT = 8765
-AVATAR_PATH = "/avatar"
+AVATAR_PATH, COMPARISON_PATH = "/avatar", "/compare"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 START_TIMEOUT_S = 10.0
 _SILENT = logging.getLogger("gstalker.web")
@@ -40,6 +44,7 @@ def start_web(
     *,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
+    captures: Path | None = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> WebServer:
     """Serve the page of the avatar server at `address`; returns once browsers can connect.
@@ -48,6 +53,7 @@ def start_web(
         address: where the avatar server takes requests; it need not run yet.
         host: where to listen: 127.0.0.1, ::1 or localhost.
         port: TCP port of the page and its WebSocket; 0 for any free one.
+        captures: folder in which compared pictures are kept for `gstalker validate`; None keeps none.
         log: gets a line when browsers come and go.
 
     Raises:
@@ -58,7 +64,7 @@ def start_web(
             f"{host}: expected 127.0.0.1, ::1 or localhost. The page has no encryption and no passwords: use an SSH "
             f"tunnel to reach it from another machine."
         )
-    server = WebServer(parse_address(address), host, port, log)
+    server = WebServer(parse_address(address), host, port, captures, log)
     server.start()
     return server
 
@@ -70,8 +76,10 @@ class WebServer:
     avatar_server: Address
     host: str
     port: int
+    captures: Path | None
     log: Callable[[str], None]
     clients: int = 0
+    welcome: schema.Welcome | None = None  # the last one that went to a browser
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _stop: asyncio.Event | None = None
@@ -142,15 +150,36 @@ class WebServer:
             context.destroy(linger=0)
 
     async def _handle(self, connection: ServerConnection, context: zmq.asyncio.Context) -> None:
+        assert connection.request is not None  # a handler runs after the handshake
+        if connection.request.path == COMPARISON_PATH:
+            await self._compare(connection)
+            return
         self.clients += 1
         self.log(f"a browser came, {self.clients} here")
         try:
-            await Relay(connection, context, self.avatar_server).run()
-        except ConnectionClosed:
-            pass
+            await Relay(connection, context, self.avatar_server, self._welcomed).run()
         finally:
             self.clients -= 1
             self.log(f"a browser went, {self.clients} left")
+
+    def _welcomed(self, welcome: schema.Welcome) -> None:
+        self.welcome = welcome
+
+    async def _compare(self, connection: ServerConnection) -> None:
+        try:
+            if self.welcome is None:
+                raise WireError("capture: expected a page that has been connected to an avatar server.")
+            header = read_header(str(await connection.recv()))
+            frame = await _receive(connection, min(header.frame_bytes, schema.MAX_MESSAGE_BYTES))
+            rgb = await _receive(connection, header.rgb_bytes)
+            avatar = ServedAvatar.from_welcome(self.welcome)
+            done = await asyncio.to_thread(compare, avatar, header, frame, rgb, self.captures)
+        except (InputError, ValueError, OSError) as error:
+            self.log(f"a comparison failed: {error}")
+            await connection.send(json.dumps({"error": str(error)}))
+            return
+        await connection.send(json.dumps(done.figures))
+        await connection.send(done.reference.tobytes())
 
     def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a request for a file; None lets a WebSocket through."""
@@ -160,13 +189,24 @@ class WebServer:
             return _refused(http.HTTPStatus.MISDIRECTED_REQUEST, f"expected the host {' or '.join(sorted(names))}")
         path = request.path.partition("?")[0]
         if "Upgrade" in request.headers:
-            if path != AVATAR_PATH:
-                return _refused(http.HTTPStatus.NOT_FOUND, f"no WebSocket there; it is at {AVATAR_PATH}")
+            if path not in (AVATAR_PATH, COMPARISON_PATH):
+                return _refused(http.HTTPStatus.NOT_FOUND, f"no WebSocket there; one is at {AVATAR_PATH}")
             if request.headers.get("Origin") not in {Origin(f"http://{name}") for name in names}:
                 return _refused(http.HTTPStatus.FORBIDDEN, "expected a page of this server, got another origin")
             return None
         file = site_files().get(path)
         return _refused(http.HTTPStatus.NOT_FOUND, "no such file") if file is None else _file_response(file, request)
+
+
+async def _receive(connection: ServerConnection, size: int) -> bytes:
+    """So many bytes, from as many messages as they come in. Raises WireError where they are another number."""
+    received = bytearray()
+    while len(received) < size:
+        piece = await connection.recv()
+        if isinstance(piece, str) or len(received) + len(piece) > size:
+            raise WireError(f"capture: expected {size} bytes in binary pieces, got more or a text.")
+        received += piece
+    return bytes(received)
 
 
 def _file_response(file: SiteFile, request: Request) -> Response:

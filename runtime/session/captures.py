@@ -60,12 +60,19 @@ def to_uint8(rgb: np.ndarray) -> np.ndarray:
     return np.round(np.clip(rgb, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def write_capture(folder: Path, frame_index: int, camera: Camera, rgb: np.ndarray, drawn_by: str) -> Path:
-    """Write one picture (H, W, 3) in 0..1 before the session's plate, and its JSON; returns the PNG's path."""
+def write_capture(
+    folder: Path,
+    frame_index: int,
+    camera: Camera,
+    rgb: np.ndarray,
+    drawn_by: str,
+    background_rgb: tuple[float, ...] = (),
+) -> Path:
+    """Write one picture (H, W, 3) in 0..1, before one colour or the session's plate, and its JSON; the PNG's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"frame_{frame_index:06d}.png"
     Image.fromarray(to_uint8(rgb)).save(path)
-    fields = CaptureFields(FORMAT_VERSION, frame_index, drawn_by, (), CameraFields.of(camera))
+    fields = CaptureFields(FORMAT_VERSION, frame_index, drawn_by, background_rgb, CameraFields.of(camera))
     path.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fields), indent=1) + "\n", encoding="utf-8")
     return path
 

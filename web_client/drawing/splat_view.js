@@ -38,8 +38,6 @@ export class SplatView {
     options.componentSystems = [engine.CameraComponentSystem, engine.GSplatComponentSystem];
     const app = new engine.AppBase(canvas);
     app.init(options);
-    app.setCanvasFillMode(engine.FILLMODE_NONE);
-    app.setCanvasResolution(engine.RESOLUTION_FIXED, canvas.width, canvas.height);
     app.autoRender = false;
     app.start();
     this.canvas = canvas;
@@ -88,8 +86,7 @@ export class SplatView {
 
   resize(widthPx, heightPx) {
     if (this.canvas.width === widthPx && this.canvas.height === heightPx) return;
-    this._app.resizeCanvas(widthPx, heightPx);
-    this._app.setCanvasResolution(engine.RESOLUTION_FIXED, widthPx, heightPx);
+    this._app.graphicsDevice.resizeCanvas(widthPx, heightPx); // the application's own would set the canvas's style, too
     this._fine?.resize(widthPx, heightPx);
   }
 

@@ -1,0 +1,59 @@
+// Frames that have come and are not shown yet, by their presentation times; late ones are counted, not shown.
+
+const KEPT_S = 2;
+
+export class FrameBuffer {
+  constructor() {
+    this.clear();
+    this.received = 0;
+    this.lost = 0;
+    this.late = 0;
+    this.superseded = 0;
+  }
+
+  clear() {
+    this._frames = [];
+    this._sequence = null;
+  }
+
+  /**
+   * @param {{index: number, time_s: number, sequence: number}} frame
+   * @param {number | null} nowS what is being presented on the session's clock
+   */
+  add(frame, nowS) {
+    this.received++;
+    if (this._sequence !== null && frame.sequence > this._sequence + 1) this.lost += frame.sequence - this._sequence - 1;
+    this._sequence = frame.sequence;
+    if (nowS !== null && frame.time_s < nowS) this.late++;
+    let place = this._frames.length;
+    while (place > 0 && this._frames[place - 1].index > frame.index) place--;
+    if (place > 0 && this._frames[place - 1].index === frame.index) {
+      this._frames[place - 1] = frame; // sent again: it replaces what was sent ahead
+      this.superseded++;
+    } else {
+      this._frames.splice(place, 0, frame);
+    }
+  }
+
+  /**
+   * The frames to show at a moment: the newest that is due, and the one after it where it has come.
+   *
+   * @returns {{frame: object | null, next: object | null}}
+   */
+  at(nowS) {
+    const frames = this._frames;
+    while (frames.length > 1 && frames[1].time_s <= nowS) frames.shift();
+    const last = frames.at(-1);
+    if (last && last.time_s < nowS - KEPT_S) return { frame: last, next: null };
+    return { frame: frames[0] ?? null, next: frames[1] ?? null };
+  }
+
+  /** The newest that has come. */
+  get newest() {
+    return this._frames.at(-1) ?? null;
+  }
+
+  get waiting() {
+    return this._frames.length;
+  }
+}
