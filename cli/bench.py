@@ -22,6 +22,7 @@ from gstalker.runtime.errors import InputError
 
 ALL = "all"
 FORMAT_VERSION = 1
+PART_OPTIONS = ("bundle", "gaussians", "seconds", "ppm", "load_seconds", "plots")  # passed to the parts that take them
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class Bench:
     """Which part, a module of gstalker.bench such as kernels; all of them if not given."""
     bundle: Path | None = None
     """Avatar NAME.gsavatar for the parts that measure one; without it they are left out."""
+    gaussians: int | None = None
+    """How many Gaussians, for the parts that make their own."""
+    seconds: float | None = None
+    """How long to measure, seconds, for the parts that run in real time."""
+    ppm: float | None = None
+    """av: by how many parts in a million the client's clock and its sound device's are off."""
+    load_seconds: float | None = None
+    """av: seconds in the middle in which every core is kept busy."""
+    plots: Path | None = None
+    """Folder for plots, for the parts that draw some."""
     json: Path | None = None
     """File for the figures, JSON; replaced if it exists."""
 
@@ -39,17 +50,20 @@ class Bench:
         known = parts()
         if self.part != ALL and self.part not in known:
             raise InputError(f"PART: expected one of {', '.join([ALL, *known])}, got {self.part!r}.")
+        if self.part != ALL:
+            self._refuse_unused()
         report: dict[str, Any] = {"format_version": FORMAT_VERSION, "made_by": made_by(), "parts": {}, "left_out": {}}
         console = Console(highlight=False)
         for name in known if self.part == ALL else [self.part]:
             measure = importlib.import_module(f"gstalker.bench.{name}").run
-            options: dict[str, Any] = {}
-            if "bundle" in inspect.signature(measure).parameters:
-                if self.bundle is None and self.part == ALL:
-                    report["left_out"][name] = "it measures an avatar: give --bundle"
-                    console.print(f"[yellow]left out[/] {name}: {report['left_out'][name]}", soft_wrap=True)
-                    continue
-                options["bundle"] = self.bundle
+            takes = inspect.signature(measure).parameters
+            if "bundle" in takes and self.bundle is None and self.part == ALL:
+                report["left_out"][name] = "it measures an avatar: give --bundle"
+                console.print(f"[yellow]left out[/] {name}: {report['left_out'][name]}", soft_wrap=True)
+                continue
+            options = {key: value for key, value in self._given().items() if key in takes}
+            if "optional_bundle" in takes and self.bundle is not None:
+                options["optional_bundle"] = self.bundle
             with Console(stderr=True).status(f"measuring {name}"):
                 figures = measure(**options)
             report["parts"][name] = plain(figures)
@@ -59,11 +73,24 @@ class Bench:
         if self.json is not None:
             console.print(f"figures written to {self.json}", soft_wrap=True)
 
+    def _given(self) -> dict[str, Any]:
+        """The options of parts that were given, by the parameter they are for."""
+        given = {name: getattr(self, name) for name in PART_OPTIONS}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _refuse_unused(self) -> None:
+        takes = set(inspect.signature(importlib.import_module(f"gstalker.bench.{self.part}").run).parameters)
+        takes |= {"bundle"} if "optional_bundle" in takes else set()
+        unused = sorted(self._given().keys() - takes)
+        if unused:
+            flags = ", ".join("--" + name.replace("_", "-") for name in unused)
+            raise InputError(f"{flags}: expected a part that takes it, {self.part} does not.")
+
 
 def parts() -> list[str]:
-    """Names of what can be measured: the modules of gstalker.bench."""
+    """Names of what can be measured: the modules of gstalker.bench; its packages are what they share."""
     package = importlib.import_module("gstalker.bench")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
 
 
 def made_by() -> dict[str, Any]:

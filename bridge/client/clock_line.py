@@ -71,7 +71,7 @@ class ClockLine:
         base = float(difference[-1])  # subtracted, so that days of uptime cost no digits
         design = np.stack([np.ones_like(own), own - self.reference_s], axis=1)
         prior = np.diag([0.0, USUAL_DRIFT**-2])
-        trust = np.ones_like(own)
+        trust, solution = np.ones_like(own), np.zeros(2)
         for _ in range(_ROUNDS):
             weighted = design * (trust / error**2)[:, None]
             self._covariance = np.linalg.inv(design.T @ weighted + prior)

@@ -108,7 +108,9 @@ class PushedSpeech:
         elif self._waiting_now_s(now_s) < self._ahead_s:
             piece = self._next_piece()
             if piece is not None:
-                request = PushSpeech(request_id, self.speech_id, self._first_sample, *piece.shape, piece)
+                request = PushSpeech(
+                    request_id, self.speech_id, self._first_sample, len(piece), self.channel_count, piece
+                )
             elif self._no_more:
                 request = CloseSpeech(request_id, self.speech_id)
         self._asked = request is not None

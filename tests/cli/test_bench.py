@@ -97,3 +97,29 @@ def test_every_part_has_a_run_function():
     for name in found:
         source = (Path(bench.__file__).parents[1] / "bench" / f"{name}.py").read_text(encoding="utf-8")
         assert "\ndef run(" in source, name
+
+
+@pytest.mark.usefixtures("made_up_parts")
+def test_an_option_that_the_part_does_not_take_is_refused(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["bench", "first", "--seconds", "3", "--load-seconds", "1"]) == 2
+    assert "--load-seconds, --seconds: expected a part that takes it, first does not." in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_options_reach_the_parts_that_take_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    module = ModuleType("gstalker.bench.timed")
+    module.run = lambda seconds=1.0, ppm=0.0, optional_bundle=None: {  # type: ignore[attr-defined]
+        "got": [seconds, ppm, str(optional_bundle)]
+    }
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(bench, "parts", lambda: ["timed"])
+    path = tmp_path / "bench.json"
+    words = ["timed", "--seconds", "3", "--ppm", "200", "--bundle", "a.gsavatar", "--json", str(path)]
+    assert cli.main(["bench", *words]) == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["parts"]["timed"]["got"] == [3.0, 200.0, "a.gsavatar"]
+
+
+def test_what_parts_share_is_no_part():
+    assert "contenders" not in bench.parts()
+    assert {"kernels", "serve"} <= set(bench.parts())
