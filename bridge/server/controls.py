@@ -152,7 +152,7 @@ class FaceControls:
         eyes = self._gaze.any(axis=1)
         wanted = np.maximum(self._gaze @ np.asarray(direction or (0.0, 0.0), np.float64) / GAZE_FULL_RAD, 0.0)
         values = np.clip(wanted, self._low, self._high)
-        shares = (eyes & (direction is not None)).astype(np.float64)
+        shares = np.zeros(len(eyes)) if direction is None else eyes.astype(np.float64)
         self._eyes = self._eyes.changed(frame, self._frames(blend_s), shares, values)
         beyond = eyes & (wanted > self._high + 1e-6)
         return (

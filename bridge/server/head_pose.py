@@ -10,9 +10,9 @@ COMPONENT_NAMES = ("rotation x", "rotation y", "rotation z", "translation x", "t
 
 
 def head_vector(avatar_from_head: np.ndarray) -> np.ndarray:
-    """(6,) float64 rotation vector (rad) and translation (m) of a rigid (4, 4)."""
+    """(..., 6) float64 rotation vector (rad) and translation (m) of rigid (..., 4, 4)."""
     pose = np.asarray(avatar_from_head, np.float64)
-    return np.concatenate([Rotation.from_matrix(pose[:3, :3]).as_rotvec(), pose[:3, 3]])
+    return np.concatenate([Rotation.from_matrix(pose[..., :3, :3]).as_rotvec(), pose[..., :3, 3]], axis=-1)
 
 
 def head_matrix(vector: np.ndarray) -> np.ndarray:
@@ -24,9 +24,9 @@ def head_matrix(vector: np.ndarray) -> np.ndarray:
 
 
 def torso_vector(avatar_from_torso: np.ndarray) -> np.ndarray:
-    """(4,) float64 translation (m) and turn about z (rad): a torso moves in no other way."""
+    """(..., 4) float64 translation (m) and turn about z (rad) of (..., 4, 4): a torso moves in no other way."""
     pose = np.asarray(avatar_from_torso, np.float64)
-    return np.array([*pose[:3, 3], np.arctan2(pose[1, 0], pose[0, 0])])
+    return np.concatenate([pose[..., :3, 3], np.arctan2(pose[..., 1, 0], pose[..., 0, 0])[..., None]], axis=-1)
 
 
 def torso_matrix(vector: np.ndarray) -> np.ndarray:

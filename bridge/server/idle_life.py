@@ -137,8 +137,7 @@ def _stretch_of(manifest: BundleManifest, idle: IdleMotion) -> _Stretch:
     names = [c.name for c in manifest.controls]
     low = np.array([c.low for c in manifest.controls]).reshape(len(names))
     high = np.array([c.high for c in manifest.controls]).reshape(len(names))
-    head = np.stack([head_vector(pose) for pose in idle.avatar_from_head])
-    torso = np.stack([torso_vector(pose) for pose in idle.avatar_from_torso])
+    head, torso = head_vector(idle.avatar_from_head), torso_vector(idle.avatar_from_torso)
     lids = np.array([name.startswith("eyeBlink") for name in names], bool).reshape(len(names))
     expression = idle.expression.astype(np.float64)
     rest_weights = np.median(expression, axis=0) if len(names) else np.zeros(0)

@@ -143,7 +143,7 @@ def test_the_next_utterance_follows_at_the_next_frame_and_ends_are_told_once():
     told: list[tuple[int, int, float]] = []
     heard = []
     for frame in range(12):
-        told += [(frame, *ended) for ended in timeline.ended(frame)]
+        told += [(frame, ended.speech_id, ended.time_s) for ended in timeline.ended(frame)]
         heard.append(run(timeline, frame, frame + 1)[1])
     line = np.concatenate(heard)
     np.testing.assert_array_equal(line[:1000], sound(1000))
@@ -324,7 +324,7 @@ def test_a_state_is_small_while_nobody_pushes_far_ahead():
     timeline = SpeechTimeline(FRONT)
     timeline.add_recording(sound(160_000))
     run(timeline, 0, 100)
-    assert len(msgpack.packb(timeline.state(100))) < 25_000
+    assert len(msgpack.packb(timeline.state(100)) or b"") in range(10_000, 25_000)
 
 
 def made_state() -> dict:
