@@ -53,6 +53,7 @@ COMMANDS = {
     "serve": Command("serve", "Serve", "bundle + speech -> frames and sound over ZeroMQ"),
     "stats": Command("stats", "Stats", "running server -> how it keeps time, live"),
     "keys": Command("keys", "Keys", "make and show the keys that reach a server from another machine"),
+    "view": Command("view", "View", "running server or bundle -> the avatar in a browser"),
     "record": Command("record", "Record", "running server -> session: the frames as sent"),
     "validate": Command("validate", "Validate", "session + an engine's pictures -> is the drawing right"),
     "demo": Command("demo", "Demo", "the whole chain on an avatar it makes itself"),

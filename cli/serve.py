@@ -95,7 +95,7 @@ class Serve:
             )
         logs = configure_logs(sys.stderr, json_lines=self.log_json)
         try:
-            with _asked_to_end() as received:
+            with asked_to_end() as received:
                 for avatar in server.table.avatars:
                     # On standard output and flushed: scripts wait for this line.
                     print(f"serving {avatar.name} at {server.address.control}", flush=True)
@@ -147,7 +147,7 @@ class Serve:
 
 
 @contextmanager
-def _asked_to_end() -> Iterator[list[int]]:
+def asked_to_end() -> Iterator[list[int]]:
     """A list that fills when the process is asked to end: the loop leaves by itself, and says goodbye."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals

@@ -49,10 +49,11 @@ class CaptureHeader:
 
 @dataclass(frozen=True)
 class Compared:
-    """What came of it: figures for the page, and the reference's picture (H, W, 3) uint8."""
+    """What came of it: figures for the page, the reference's picture (H, W, 3) uint8, and where the capture is kept."""
 
     figures: dict[str, Any]
     reference: np.ndarray
+    folder: Path | None
 
 
 def read_header(text: str) -> CaptureHeader:
@@ -107,10 +108,9 @@ def compare(
     background = np.array(header.background_rgb) if header.background_rgb else avatar.background
     expected = reference.render(avatar.assemble(avatar.frame(message)), camera, background)
     picture = np.frombuffer(rgb, np.uint8).reshape(camera.height_px, camera.width_px, 3)
-    figures = _figures(picture, expected) | {"rules_name": RULES[header.rules], "folder": ""}
-    if keep_in is not None:
-        figures["folder"] = str(_keep(avatar, header, message, picture, keep_in))
-    return Compared(figures, to_uint8(expected.rgb))
+    figures = _figures(picture, expected) | {"rules_name": RULES[header.rules]}
+    folder = None if keep_in is None else _keep(avatar, header, message, picture, keep_in)
+    return Compared(figures, to_uint8(expected.rgb), folder)
 
 
 def _figures(picture: np.ndarray, expected: RenderedImage) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gstalker.bridge import schema
 from gstalker.bridge.codec import decode_as, topic_field
+from gstalker.bridge.keys import ClientKeys
 from gstalker.bridge.transport import Address, connect_control, connect_publication
 
 FRAMES_WAITING = 4  # more than these are older than a browser that fell behind can use
@@ -34,10 +35,12 @@ class Relay:
         browser: ServerConnection,
         context: zmq.asyncio.Context,
         address: Address,
+        keys: ClientKeys | None,
         welcomed: Callable[[schema.Welcome], None],
     ) -> None:
-        self._browser, self._context, self._address, self._welcomed = browser, context, address, welcomed
-        self._control = _asynchronous(connect_control(context, address))
+        self._browser, self._context, self._address = browser, context, address
+        self._keys, self._welcomed = keys, welcomed
+        self._control = _asynchronous(connect_control(context, address, keys))
         self._publication: zmq.asyncio.Socket | None = None
         self._listener: asyncio.Task[None] | None = None
         self._frames: deque[bytes] = deque(maxlen=FRAMES_WAITING)
@@ -80,7 +83,9 @@ class Relay:
         self._stop_listening()
         kinds = (schema.FrameQ16, schema.Audio, schema.SpeechEnd, schema.StreamEnd)
         topics = tuple(topic_field(kind, welcome.session_id) for kind in kinds)
-        socket = _asynchronous(connect_publication(self._context, self._address, welcome.publication_port, topics))
+        socket = _asynchronous(
+            connect_publication(self._context, self._address, welcome.publication_port, topics, keys=self._keys)
+        )
         self._publication, self._listener = socket, asyncio.create_task(self._publications(socket))
 
     def _stop_listening(self) -> None:

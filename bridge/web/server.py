@@ -24,7 +24,8 @@ from websockets.typing import Origin
 from gstalker.bridge import schema
 from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.errors import WireError
-from gstalker.bridge.transport import DEFAULT_ADDRESS, Address, parse_address
+from gstalker.bridge.keys import ClientKeys
+from gstalker.bridge.transport import DEFAULT_ADDRESS, Address, check_client_address, parse_address
 from gstalker.bridge.web.comparison import compare, read_header
 from gstalker.bridge.web.relay import Relay
 from gstalker.bridge.web.site import HEADERS, SiteFile, site_files
@@ -45,6 +46,8 @@ def start_web(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     captures: Path | None = None,
+    judge: Callable[[Path], str] | None = None,
+    keys: ClientKeys | None = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> WebServer:
     """Serve the page of the avatar server at `address`; returns once browsers can connect.
@@ -54,17 +57,21 @@ def start_web(
         host: where to listen: 127.0.0.1, ::1 or localhost.
         port: TCP port of the page and its WebSocket; 0 for any free one.
         captures: folder in which compared pictures are kept for `gstalker validate`; None keeps none.
+        judge: validates a kept capture and says in a sentence what came of it; may take seconds.
+        keys: for an avatar server that demands them.
         log: gets a line when browsers come and go.
 
     Raises:
-        InputError: the address is none, the host is not this machine, or the port is taken.
+        InputError: the address is none or demands keys, the host is not this machine, or the port is taken.
     """
     if host not in ("127.0.0.1", "::1", "localhost"):
         raise InputError(
             f"{host}: expected 127.0.0.1, ::1 or localhost. The page has no encryption and no passwords: use an SSH "
             f"tunnel to reach it from another machine."
         )
-    server = WebServer(parse_address(address), host, port, captures, log)
+    avatar_server = parse_address(address)
+    check_client_address(avatar_server, keys)
+    server = WebServer(avatar_server, host, port, captures, judge, keys, log)
     server.start()
     return server
 
@@ -77,6 +84,8 @@ class WebServer:
     host: str
     port: int
     captures: Path | None
+    judge: Callable[[Path], str] | None
+    keys: ClientKeys | None
     log: Callable[[str], None]
     clients: int = 0
     welcome: schema.Welcome | None = None  # the last one that went to a browser
@@ -157,7 +166,7 @@ class WebServer:
         self.clients += 1
         self.log(f"a browser came, {self.clients} here")
         try:
-            await Relay(connection, context, self.avatar_server, self._welcomed).run()
+            await Relay(connection, context, self.avatar_server, self.keys, self._welcomed).run()
         finally:
             self.clients -= 1
             self.log(f"a browser went, {self.clients} left")
@@ -174,11 +183,14 @@ class WebServer:
             rgb = await _receive(connection, header.rgb_bytes)
             avatar = ServedAvatar.from_welcome(self.welcome)
             done = await asyncio.to_thread(compare, avatar, header, frame, rgb, self.captures)
+            verdict = ""
+            if self.judge is not None and done.folder is not None:
+                verdict = await asyncio.to_thread(self.judge, done.folder)
         except (InputError, ValueError, OSError) as error:
             self.log(f"a comparison failed: {error}")
             await connection.send(json.dumps({"error": str(error)}))
             return
-        await connection.send(json.dumps(done.figures))
+        await connection.send(json.dumps(done.figures | {"folder": str(done.folder or ""), "verdict": verdict}))
         await connection.send(done.reference.tobytes())
 
     def _respond(self, connection: ServerConnection, request: Request) -> Response | None:

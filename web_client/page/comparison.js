@@ -48,11 +48,11 @@ export class Comparison {
       const { figures, reference } = await compare(header, frame.bytes, rgbOf(rgba));
       this._show(rgba, reference, camera);
       this.result = figures;
-      const kept = figures.folder ? ` Kept in ${figures.folder}.` : "";
+      const kept = [figures.verdict, figures.folder && `Kept in ${figures.folder}.`].filter(Boolean).join(" ");
       element("comparison-words").textContent =
         `${figures.whole_db.toFixed(1)} dB, ${figures.inside_db.toFixed(1)} dB inside the silhouette; ` +
         `${(100 * figures.off_by_2_share).toFixed(2)} % of pixels off by more than 2/255, the worst by ` +
-        `${figures.worst_off}/255; drawn by ${figures.rules_name}.${kept}`;
+        `${figures.worst_off}/255; drawn by ${figures.rules_name}. ${kept}`;
     } catch (error) {
       stage.thaw();
       element("comparison-words").textContent = error.message;
