@@ -22,7 +22,8 @@ from gstalker.runtime.errors import InputError
 
 ALL = "all"
 FORMAT_VERSION = 1
-PART_OPTIONS = ("bundle", "gaussians", "seconds", "ppm", "load_seconds", "plots")  # passed to the parts that take them
+# Passed to the parts that take them.
+PART_OPTIONS = ("bundle", "gaussians", "movers", "cycles", "seconds", "ppm", "load_seconds", "plots")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Bench:
     """Avatar NAME.gsavatar for the parts that measure one; without it they are left out."""
     gaussians: int | None = None
     """How many Gaussians, for the parts that make their own."""
+    movers: float | None = None
+    """deform: share of them that moves."""
+    cycles: int | None = None
+    """Rounds, for the parts that compare by turns."""
     seconds: float | None = None
     """How long to measure, seconds, for the parts that run in real time."""
     ppm: float | None = None

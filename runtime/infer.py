@@ -266,17 +266,15 @@ class AvatarRuntime:
     ) -> Frame:
         """The movers' state from the networks' outputs (Mh, 11) and (Mt, 3): what the fused kernel must agree with."""
         counts, canonical = self.bundle.manifest.counts, self.bundle.canonical
-        head, movers = counts.head_movers, counts.movers
-        means = canonical.means[:movers].copy()
-        means[:head] += deltas[:, 0:3]
-        means[head:] += torso_deltas
-        quats = self._quats_wxyz.copy()
-        quats[:head] += deltas[:, 3:7]
-        quats[:head] /= np.linalg.norm(quats[:head], axis=1, keepdims=True)
-        scales = canonical.scales[:movers].copy()
-        scales[:head] *= np.exp(deltas[:, 7:10])
-        opacities = canonical.opacities[:movers].copy()
-        opacities[:head] = 1 / (1 + np.exp(-(self._opacity_logits[:head] + deltas[:, 10])))
+        means, quats, scales, opacities = apply_deltas(
+            canonical.means[: counts.movers],
+            self._quats_wxyz,
+            canonical.scales[: counts.movers],
+            canonical.opacities[: counts.movers],
+            self._opacity_logits,
+            deltas,
+            torso_deltas,
+        )
         return Frame(
             index=index,
             time_s=time_s,
@@ -305,6 +303,31 @@ class AvatarRuntime:
             "torso_rigid": np.stack([rigid for rigid, _ in torsos]),
             "torso_deltas": np.stack([deltas for _, deltas in torsos]),
         }
+
+
+def apply_deltas(
+    means: np.ndarray,
+    quats_wxyz: np.ndarray,
+    scales: np.ndarray,
+    opacities: np.ndarray,
+    opacity_logits: np.ndarray,
+    deltas: np.ndarray,
+    torso_deltas: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The networks' outputs (Mh, 11) and (Mt, 3) onto the canonical movers, in NumPy: means, quats, scales, opacities.
+
+    Args:
+        means, quats_wxyz, scales, opacities, opacity_logits: of the M = Mh + Mt canonical movers; unit quaternions.
+    """
+    head = len(deltas)
+    means, quats, scales, opacities = means.copy(), quats_wxyz.copy(), scales.copy(), opacities.copy()
+    means[:head] += deltas[:, 0:3]
+    means[head:] += torso_deltas
+    quats[:head] += deltas[:, 3:7]
+    quats[:head] /= np.linalg.norm(quats[:head], axis=1, keepdims=True)
+    scales[:head] *= np.exp(deltas[:, 7:10])
+    opacities[:head] = 1 / (1 + np.exp(-(opacity_logits[:head] + deltas[:, 10])))
+    return means, quats, scales, opacities
 
 
 class BoundAudio:

@@ -37,7 +37,11 @@ def made_up_parts(monkeypatch: pytest.MonkeyPatch) -> None:
             raise InputError("expected --bundle, got none.")
         return {"measured": bundle.name}
 
+    def sized(gaussians: int = 10, optional_bundle: Path | None = None) -> dict[str, object]:
+        return {"gaussians": gaussians, "also": optional_bundle and optional_bundle.name}
+
     add("avatar", needs_an_avatar)
+    add("sized", sized)
     add("first", lambda: {"size_px": [256, 256], "rows": [Row(10_000, 12.345678)], "psnr_db": np.float32(60.5)})
     add("second", fails)
     monkeypatch.setattr(bench, "parts", lambda: ["avatar", "first", "second"])
@@ -86,6 +90,25 @@ def test_a_part_that_measures_an_avatar_gets_the_bundle_or_refuses(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("made_up_parts")
+def test_options_reach_the_part_that_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bench, "parts", lambda: ["first", "sized"])
+    path = tmp_path / "bench.json"
+
+    def figures() -> dict[str, object]:
+        return json.loads(path.read_text(encoding="utf-8"))["parts"]["sized"]
+
+    assert cli.main(["bench", "sized", "--gaussians", "77", "--bundle", "some.gsavatar", "--json", str(path)]) == 0
+    assert figures() == {"gaussians": 77, "also": "some.gsavatar"}
+    assert cli.main(["bench", "--gaussians", "78", "--json", str(path)]) == 0  # of all parts, those that have it
+    assert figures() == {"gaussians": 78, "also": None}
+    capsys.readouterr()
+    assert cli.main(["bench", "first", "--gaussians", "77"]) == 2
+    assert "--gaussians: expected a part that takes it, first does not" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("made_up_parts")
 def test_an_unknown_part_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
     assert cli.main(["bench", "third"]) == 2
     assert capsys.readouterr().err == "gstalker bench: PART: expected one of all, avatar, first, second, got 'third'.\n"
@@ -93,7 +116,7 @@ def test_an_unknown_part_is_refused_with_the_known_ones(capsys: pytest.CaptureFi
 
 def test_every_part_has_a_run_function():
     found = bench.parts()
-    assert "kernels" in found
+    assert {"deform", "kernels", "wire"} <= set(found)
     for name in found:
         source = (Path(bench.__file__).parents[1] / "bench" / f"{name}.py").read_text(encoding="utf-8")
         assert "\ndef run(" in source, name
