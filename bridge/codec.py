@@ -259,7 +259,7 @@ def _in_range(what: str, spec: Value, number: Any) -> Any:
 
 def _check_rigid(what: str, rows: tuple[float, ...]) -> None:
     r = np.array(rows).reshape(3, 4)[:, :3]
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         error = np.abs(r @ r.T - np.eye(3)).max()
         determinant = float(np.linalg.det(r))
     if not (error <= _RIGID_TOLERANCE and determinant > 0):

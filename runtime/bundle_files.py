@@ -51,11 +51,11 @@ def read_files(path: Path) -> tuple[BundleManifest, bytes, dict[str, bytes]]:
         InputError: no bundle, another version, over the size caps, a missing file, or a file whose size or
             hash is not the one in the manifest.
     """
-    if path.is_dir():
-        return _read_all(_Folder(path), path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected an avatar bundle, found nothing. Run `gstalker export` to make one.")
     try:
+        if path.is_dir():
+            return _read_all(_Folder(path), path)
+        if not path.is_file():
+            raise InputError(f"{path}: expected an avatar bundle, found nothing. Run `gstalker export` to make one.")
         with zipfile.ZipFile(path) as archive:
             return _read_all(_Zip(archive, path), path)
     except (

@@ -12,6 +12,7 @@ from gstalker.runtime.errors import InputError
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_LOG_SCALE = 30.0  # e^30 m is no splat; beyond 88 the scale would be infinite
+MAX_QUAT_LENGTH = 1e6  # it may be any, but its square must not overflow in float32
 MAX_LOGIT = 20.0  # stands for the opacities 0 and 1, whose logits are infinite; off by 2e-9
 
 
@@ -75,8 +76,11 @@ def gaussians_from_ply(data: bytes, where: str, max_count: int) -> Gaussians:
         raise InputError(f"{where}: expected finite values, got NaN or infinity in Gaussian {row}.")
     rest = 9 + 3 * (bands - 1)
     quats = table[:, rest + 4 : rest + 8]
-    if not (np.linalg.norm(quats, axis=1) > 1e-6).all():
+    lengths = np.linalg.norm(quats.astype(np.float64), axis=1)
+    if not (lengths > 1e-6).all():
         raise InputError(f"{where}: expected rotations of non-zero length, got one of length 0.")
+    if lengths.max() > MAX_QUAT_LENGTH:
+        raise InputError(f"{where}: expected rotations of length up to {MAX_QUAT_LENGTH:g}, got {lengths.max():.3g}.")
     log_scales = table[:, rest + 1 : rest + 4].astype(np.float64)
     if np.abs(log_scales).max() > MAX_LOG_SCALE:
         raise InputError(f"{where}: expected log-scales within +/-{MAX_LOG_SCALE}, got {np.abs(log_scales).max():.3g}.")

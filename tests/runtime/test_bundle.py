@@ -139,6 +139,14 @@ def test_a_file_of_another_length_is_refused_before_it_is_read_in_full(copied: P
         AvatarBundle.open(copied)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens but cannot be read")
+def test_a_file_that_cannot_be_read_is_said(copied: Path):
+    (copied / "canonical.ply").unlink()
+    (copied / "canonical.ply").symlink_to("/proc/self/mem")
+    with pytest.raises(InputError, match="expected an avatar bundle, a folder or a zip of one, could not read it"):
+        AvatarBundle.open(copied)
+
+
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_format_version_is_refused_showing_both(copied: Path, version):
     edit_manifest(copied, lambda m: m.update(format_version=version))

@@ -98,3 +98,9 @@ def test_a_rotation_of_length_0_is_refused():
     data = ply_bytes(cloud(1))
     with pytest.raises(InputError, match="rotations of non-zero length"):
         gaussians_from_ply(data[:-16] + bytes(16), "a.ply", 100)
+
+
+def test_a_rotation_whose_square_would_overflow_is_refused():
+    data = ply_bytes(cloud(1))
+    with pytest.raises(InputError, match="expected rotations of length up to"):
+        gaussians_from_ply(data[:-16] + np.full(4, 1e30, "<f4").tobytes(), "a.ply", 100)

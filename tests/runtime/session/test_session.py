@@ -219,6 +219,25 @@ def test_damaged_sound_is_refused(tmp_path: Path):
         SessionReader(tmp_path / "s").samples()
 
 
+def test_sound_of_half_a_sample_is_refused(tmp_path: Path):
+    write_made_session(tmp_path / "s")
+    path = tmp_path / "s" / "audio.wav"
+    data = bytearray(path.read_bytes())
+    data[32:36] = b"\x01\x00\x08\x00"  # one byte a sample
+    path.write_bytes(data[:45])
+    with pytest.raises(InputError, match="expected the sound of a session, could not read it"):
+        SessionReader(tmp_path / "s").samples()
+
+
+def test_a_header_that_claims_gigabytes_of_sound_gets_what_is_there(tmp_path: Path):
+    write_made_session(tmp_path / "s")
+    path = tmp_path / "s" / "audio.wav"
+    data = bytearray(path.read_bytes())
+    data[4:8] = data[40:44] = b"\xf0\xff\xff\x7f"
+    path.write_bytes(data)
+    assert len(SessionReader(tmp_path / "s").samples()) == 6 * 640
+
+
 def test_a_pose_survives_as_its_first_three_rows():
     pose = np.eye(4)
     pose[:3, :] = np.arange(12).reshape(3, 4) / 7
