@@ -162,7 +162,7 @@ class HeardTimeline:
                 break
         last = run is self._handed[-1]
         longest = run.count + (AHEAD_S * self.options.device_rate_hz if last else 0.0)
-        return (run.position + run.step * min(max(0.0, sample - run.first), longest)) / self._rate_hz
+        return float(run.position + run.step * min(max(0.0, sample - run.first), longest)) / self._rate_hz
 
     def _played(self, free_time_s: float | None, otherwise: int) -> int:
         """The first sample that has not been handed over; another one where nothing is known."""
