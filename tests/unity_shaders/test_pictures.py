@@ -126,7 +126,7 @@ SHADER_MISTAKES = {
         "f16tof32(splat.color_rg >> 16), f16tof32(splat.color_rg & 0xFFFF)",
     ),
     "quad cut at two sigma": (
-        "GsProjection.hlsl",
+        "GsFalloff.hlsl",
         "return sqrt(max(2.0 * log(opacity / GS_ALPHA_CUT), 0.0));",
         "return 2.0;",
     ),

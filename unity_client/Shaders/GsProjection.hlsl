@@ -4,6 +4,7 @@
 #ifndef GS_PROJECTION_INCLUDED
 #define GS_PROJECTION_INCLUDED
 
+#include "GsFalloff.hlsl"
 #include "GsTypes.hlsl"
 
 // Avatar space has the axes of an OpenCV camera, Unity objects have y up: the y axis changes sign, nothing else.
@@ -39,12 +40,6 @@ float3x3 GsRotation(float4 quat_wxyz)
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y));
-}
-
-// How far from its centre, in standard deviations, a splat's own alpha stays at 1/255 or more.
-float GsReach(float opacity)
-{
-    return sqrt(max(2.0 * log(opacity / GS_ALPHA_CUT), 0.0));
 }
 
 // Fills all of the splat but its colour; false where this eye cannot see it. depth_m is along the view axis.

@@ -1,9 +1,9 @@
-// The drawn form of a splat: an oriented rectangle that ends where its alpha falls below 1/255, and its falloff.
+// The drawn form of a splat: an oriented rectangle that ends where its alpha falls below 1/255.
 #ifndef GS_SPLAT_INCLUDED
 #define GS_SPLAT_INCLUDED
 
+#include "GsFalloff.hlsl"
 #include "GsPacking.hlsl"
-#include "GsProjection.hlsl"
 
 StructuredBuffer<GsSplat> _GsSplats;
 StructuredBuffer<uint> _GsOrder;  // indices of Gaussians, farthest first
@@ -49,13 +49,6 @@ GsSplatVaryings GsSplatVertex(uint vertex_id, uint instance_id)
     bool seen = varyings.color_opacity.a > 0.0;
     varyings.position = seen ? float4(ndc, splat.depth_ndc, 1) : float4(2, 2, 0, 1);  // all six outside: nothing
     return varyings;
-}
-
-// Alpha of a splat at a pixel; 0 where it is below the cut.
-float GsAlpha(float2 in_sigmas, float opacity)
-{
-    float alpha = min(GS_ALPHA_MAX, opacity * exp(-0.5 * dot(in_sigmas, in_sigmas)));
-    return alpha >= GS_ALPHA_CUT ? alpha : 0.0;
 }
 
 #endif

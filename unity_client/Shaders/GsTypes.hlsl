@@ -35,6 +35,7 @@ struct GsSplat
 
 #define GS_PARTS 2
 #define GS_MAX_EYES 2
+#define GS_EYES_TIMES_PARTS 4
 
 // The rules of docs/conventions.md, "Drawing".
 static const float GS_DILATION_PX2 = 0.3;

@@ -29,6 +29,7 @@ SPLAT = np.dtype(
     ]
 )
 THREADS = 64
+TILE = 16
 SORT_BLOCK = 1024
 SORT_DIGITS = 16
 DEPTH_KEY_BITS = 28
@@ -75,10 +76,10 @@ class Avatar:
         self.posed = gpu.buffer(count, GAUSSIAN.itemsize)
         self.eyes_of_parts = gpu.buffer(4, EYE_OF_PART.itemsize)
         self.splats = gpu.buffer(2 * count, SPLAT.itemsize)
-        self.ranks = gpu.buffer(count)
+        self.ranks = gpu.buffer(np.zeros(count, "<u4"))  # all equal: nobody has been weighed yet
+        self.weights = gpu.buffer(np.zeros(count, "<u4"))
         self.arguments = gpu.buffer(4, indirect=True)
         self.keys, self.order = [gpu.buffer(count) for _ in range(2)], [gpu.buffer(count) for _ in range(2)]
-        self._rank()
 
     def show(self, frame_a: np.ndarray, frame_b: np.ndarray, mix: float) -> None:
         """Two frames' packed movers, (M, 16) uint8 each, mixed into every Gaussian's values in part space."""
@@ -141,8 +142,18 @@ class Avatar:
         }
         self.gpu.draw(self.gpu.passes()[shader_pass], target, values, arguments=self.arguments, **options)
 
-    def _rank(self) -> None:
-        self._run("RankByImportance", {"_GsKeysOut": self.keys[0], "_GsOrderOut": self.order[0]})
+    def weigh(self, size_px: tuple[int, int]) -> None:
+        """After `project` of a picture of that size: how much each Gaussian shows in it, and who goes first."""
+        values = {
+            "_GsSplatsIn": self.splats,
+            "_GsOrder": self.drawn_order,
+            "_GsVisibleCountIn": self.globals["_GsVisibleCount"],
+            "_GsWeights": self.weights,
+        }
+        tiles = (-(-size_px[0] // TILE), -(-size_px[1] // TILE))
+        self.gpu.run("GaussianAvatar.compute", "WeighSplats", tiles, self.globals | values)
+        ranking = {"_GsWeights": self.weights, "_GsKeysOut": self.keys[0], "_GsOrderOut": self.order[0]}
+        self._run("RankByWeight", ranking)
         order = sort(self.gpu, self.keys, self.order, self.count, 32)
         self._run("StoreRanks", {"_GsOrder": order, "_GsRanksOut": self.ranks})
 

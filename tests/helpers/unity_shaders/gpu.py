@@ -78,7 +78,7 @@ class Gpu:
         """The content of a buffer as a one-dimensional array."""
         return np.ascontiguousarray(buffer.to_numpy()).view(np.uint8).view(dtype).copy()
 
-    def run(self, file: str, kernel: str, groups: int, values: dict[str, Any]) -> None:
+    def run(self, file: str, kernel: str, groups: int | tuple[int, int], values: dict[str, Any]) -> None:
         """Dispatch a kernel of a .compute file on so many groups; `values` may hold globals it does not have."""
         text = self._text(file)
         key = (text, kernel)
@@ -88,7 +88,8 @@ class Gpu:
             program = self.device.link_program([module], [module.entry_point(kernel)])
             self._kernels[key] = (self.device.create_compute_kernel(program), threads, globals_of(text))
         compiled, threads, names = self._kernels[key]
-        compiled.dispatch([groups * threads, 1, 1], {k: v for k, v in values.items() if k in names})
+        x, y = (groups, 1) if isinstance(groups, int) else groups
+        compiled.dispatch([x * threads[0], y * threads[1], threads[2]], {k: v for k, v in values.items() if k in names})
 
     def target(
         self, width_px: int, height_px: int, *, color: str = "rgba16_float", depth: bool = False, slices: int = 1

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel that `#pragma kernel` names, and its threads a group (one dimension)."""
+    """A kernel that `#pragma kernel` names, and its threads a group."""
 
     name: str
-    threads: int
+    threads: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,19 @@ class ShaderPass:
 
 
 def kernels_of(text: str) -> list[Kernel]:
-    """The kernels of a .compute file.
+    """The kernels of a .compute file, its includes in their place.
 
     Raises:
         ValueError: a pragma names a kernel that is not there.
     """
-    defines = dict(re.findall(r"^#define (\w+) (.+)$", text, re.M)) | {"GS_MAX_EYES": "2", "GS_PARTS": "2"}
+    defines = dict(re.findall(r"^#define (\w+) (\d+)$", text, re.M))
     found = []
     for name in re.findall(r"^#pragma kernel (\w+)", text, re.M):
-        match = re.search(rf"\[numthreads\(([^,]+), 1, 1\)\]\s*void {name}\(", text)
+        match = re.search(rf"\[numthreads\((\w+), (\w+), (\w+)\)\]\s*void {name}\(", text)
         if match is None:
-            raise ValueError(f"#pragma kernel {name}: no function of that name with [numthreads(N, 1, 1)].")
-        threads = 1
-        for factor in match[1].split("*"):
-            threads *= int(defines.get(factor.strip(), factor))
-        found.append(Kernel(name, threads))
+            raise ValueError(f"#pragma kernel {name}: no function of that name with [numthreads(X, Y, Z)].")
+        x, y, z = (int(defines.get(size, size)) for size in match.groups())
+        found.append(Kernel(name, (x, y, z)))
     return found
 
 
