@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,22 @@ def artefacts() -> Path:
     """Where pictures that a person should look at are kept."""
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     return ARTEFACTS
+
+
+@pytest.fixture(scope="session")
+def two_free_ports() -> Callable[[], int]:
+    """Finds a port that is free together with the next one."""
+
+    def find() -> int:
+        for _ in range(100):
+            with socket.socket() as first, socket.socket() as second:
+                first.bind(("127.0.0.1", 0))
+                port = int(first.getsockname()[1])
+                try:
+                    second.bind(("127.0.0.1", port + 1))
+                except (OSError, OverflowError):
+                    continue
+                return port
+        raise RuntimeError("found no two free ports next to each other")
+
+    return find

@@ -114,7 +114,7 @@ export class FaceControls {
       for (let sent = null; this._pending.get(topic) !== sent; ) {
         sent = this._pending.get(topic);
         const answer = await this._source.request(topic, sent);
-        this._say(answer.limited ? answer.detail : "");
+        if (answer.topic === "applied") this._say(answer.limited ? answer.detail : "");
       }
     } catch (error) {
       this._say(error.message);

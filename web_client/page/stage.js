@@ -26,7 +26,7 @@ export class Stage {
     this.fixedSharpness = false;
     this.background = { kind: "plate" };
     this.orbit = new OrbitCamera();
-    this.statistics = { drawn: 0, skipped: 0, workMs: [], offsetsMs: [] };
+    this.statistics = { drawn: 0, skipped: 0, workMs: [], offsetsMs: [], shown: [] };
     this._playback = playback;
     this._changed = true;
     this._adaptedAt = performance.now();
@@ -96,7 +96,10 @@ export class Stage {
     if (due !== this.shown) {
       const passed = this.shown ? due.index - this.shown.index - 1 : 0;
       if (passed > 0 && passed < 1000) this.statistics.skipped += passed;
-      if (presentedS !== null) keep(this.statistics.offsetsMs, 1000 * (presentedS - due.time_s));
+      if (presentedS !== null) {
+        keep(this.statistics.offsetsMs, 1000 * (presentedS - due.time_s));
+        keep(this.statistics.shown, { timeS: due.time_s, contextS: this._playback.sound.contextNowS });
+      }
       this.statistics.drawn++;
     }
     this._draw(due);

@@ -16,6 +16,7 @@ export class Playback {
     this.sound = new Sound();
     this.rateHz = 16000;
     this._margins = [];
+    this._source = source;
     source.clock = this.clock;
     source.addEventListener("welcome", (event) => this._begin(event.detail));
     source.addEventListener("publication", (event) => this._take(event.detail.message, event.detail.bytes));
@@ -35,6 +36,7 @@ export class Playback {
 
   _begin(welcome) {
     this.rateHz = welcome.audio_rate_hz;
+    this._moverCount = welcome.mover_count;
     this.clock.reset();
     this.frames.clear();
     this.sound.reset();
@@ -43,6 +45,11 @@ export class Playback {
   }
 
   _take(message, bytes) {
+    if (message.topic === "frame/q16" && message.mover_count !== this._moverCount) {
+      this._source.messagesRefused++;
+      console.warn(`refused a frame/q16: expected ${this._moverCount} movers, got ${message.mover_count}.`);
+      return;
+    }
     const pageS = performance.now() / 1000;
     if (message.sent_at_s !== undefined) this.clock.sent(message.sent_at_s, pageS);
     const streamNowS = this.clock.at(pageS);

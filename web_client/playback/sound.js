@@ -117,7 +117,11 @@ export class Sound {
     if (known === null || Math.abs(wanted - known) > slackS) this._contextFromStreamS = wanted;
   }
 
-  /** What leaves the loudspeaker now, on the context's clock. */
+  /** What leaves the loudspeaker now, on the context's clock; null while there is no sound. */
+  get contextNowS() {
+    return this.awake ? this._contextNowS() : null;
+  }
+
   _contextNowS() {
     const latencyS = this._context.outputLatency || this._context.baseLatency || 0;
     return this._context.currentTime - Math.min(latencyS, 0.3);
