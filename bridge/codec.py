@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import struct
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgpack
 import numpy as np
@@ -26,6 +26,7 @@ from gstalker.bridge.errors import WireError, WireVersionError
 from gstalker.bridge.schema import Array, Message, Value
 
 _PREFIX = struct.Struct("<16s4sHHII")
+_HEADER_GUESS_BYTES = 1024  # msgpack would begin with 256 kB for every message, and grows where it must
 _RIGID_TOLERANCE = 1e-3  # float32 poses are orthonormal to 1e-6; a wrong layout is off by 0.1 and more
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -59,11 +60,70 @@ def encode(message: Message, wire_version: int = schema.WIRE_VERSION) -> bytearr
     Raises:
         WireError: a value is not of its field's type, range or shape.
     """
+    laid_out = _laid_out(message)
+    buffer = bytearray(laid_out.total_bytes)
+    _fill(buffer, message, laid_out, wire_version)
+    return buffer
+
+
+def encode_into(message: Message, buffer: bytearray | memoryview, wire_version: int = schema.WIRE_VERSION) -> int:
+    """The bytes of `encode` at the beginning of a buffer that the caller keeps; nothing is allocated for the payload.
+
+    Returns:
+        How many bytes the message takes; those behind are left as they were.
+
+    Raises:
+        WireError: a value is not of its field's type, range or shape, or the buffer is too small. The buffer is
+            untouched then.
+    """
+    laid_out = _laid_out(message)
+    if len(buffer) < laid_out.total_bytes:
+        raise WireError(
+            f"{message.TOPIC}: expected a buffer of at least {laid_out.total_bytes} bytes, got {len(buffer)}."
+        )
+    _fill(buffer, message, laid_out, wire_version)
+    return laid_out.total_bytes
+
+
+class MessageBuffer:
+    """Memory that one message after another is encoded into. It grows to the largest and stays so. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._memory = memoryview(bytearray(4096))
+
+    def encode(self, message: Message) -> memoryview:
+        """The bytes of `codec.encode`, valid until the next call: send them with a copy.
+
+        Raises:
+            WireError: a value is not of its field's type, range or shape.
+        """
+        laid_out = _laid_out(message)
+        if len(self._memory) < laid_out.total_bytes:
+            self._memory = memoryview(bytearray(laid_out.total_bytes))
+        _fill(self._memory, message, laid_out, schema.WIRE_VERSION)
+        return self._memory[: laid_out.total_bytes]
+
+
+class _LaidOut(NamedTuple):
+    """A message that was found sound: its header, and its arrays by their offset in the payload."""
+
+    session_id: int
+    header: bytes
+    arrays: list[tuple[int, np.ndarray]]
+    payload_start: int
+    payload_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return self.payload_start + self.payload_bytes
+
+
+def _laid_out(message: Message) -> _LaidOut:
     kind = type(message)
     header: dict[str, Any] = {}
     for name, spec in _values(kind):
         header[name] = _checked(f"{kind.TOPIC}.{name}", spec, getattr(message, name))
-    packed = cast(bytes, msgpack.packb(header))
+    packed = cast(bytes, msgpack.packb(header, buf_size=_HEADER_GUESS_BYTES))
     arrays, payload_bytes = [], 0
     for name, spec in _arrays(kind):
         array = np.ascontiguousarray(getattr(message, name))
@@ -72,7 +132,7 @@ def encode(message: Message, wire_version: int = schema.WIRE_VERSION) -> bytearr
             raise WireError(
                 f"{kind.TOPIC}.{name}: expected {spec.dtype} of shape {shape}, got {array.dtype} of {array.shape}."
             )
-        _check_finite(f"{kind.TOPIC}.{name}", spec, array)
+        _check_finite(f"{kind.TOPIC}.{name}", array)
         payload_bytes = aligned(payload_bytes)
         arrays.append((payload_bytes, array))
         payload_bytes += array.nbytes
@@ -83,15 +143,22 @@ def encode(message: Message, wire_version: int = schema.WIRE_VERSION) -> bytearr
             f"{kind.TOPIC}: expected at most {schema.MAX_HEADER_BYTES} bytes of header and "
             f"{schema.MAX_MESSAGE_BYTES} in all, got {len(packed)} and {total}. Use an avatar with fewer Gaussians."
         )
-    buffer = bytearray(total)
-    topic = topic_field(kind, header.get("session_id", 0))
-    _PREFIX.pack_into(buffer, 0, topic, schema.MAGIC, wire_version, 0, len(packed), payload_bytes)
-    buffer[schema.PREFIX_BYTES : schema.PREFIX_BYTES + len(packed)] = packed
-    for offset, array in arrays:
+    return _LaidOut(header.get("session_id", 0), packed, arrays, payload_start, payload_bytes)
+
+
+def _fill(buffer: bytearray | memoryview, message: Message, laid_out: _LaidOut, wire_version: int) -> None:
+    """Write every byte of the message, the zeros between its pieces included: the buffer may hold an older one."""
+    topic, header = topic_field(type(message), laid_out.session_id), laid_out.header
+    _PREFIX.pack_into(buffer, 0, topic, schema.MAGIC, wire_version, 0, len(header), laid_out.payload_bytes)
+    end = schema.PREFIX_BYTES + len(header)
+    buffer[schema.PREFIX_BYTES : end] = header
+    for offset, array in laid_out.arrays:
+        start = laid_out.payload_start + offset
+        buffer[end:start] = bytes(start - end)
+        end = start + array.nbytes
         if array.nbytes:
-            start = payload_start + offset
-            buffer[start : start + array.nbytes] = array.reshape(-1).view(np.uint8).data
-    return buffer
+            buffer[start:end] = array.reshape(-1).view(np.uint8).data
+    buffer[end : laid_out.total_bytes] = bytes(laid_out.total_bytes - end)
 
 
 def decode(buffer: bytes | bytearray | memoryview, max_bytes: int = schema.MAX_MESSAGE_BYTES) -> Message:
@@ -190,7 +257,7 @@ def _decode_payload(kind: type[Message], values: dict[str, Any], payload: memory
             raise WireError(f"{kind.TOPIC}.{name}: expected zeros before it in the payload.")
         end = start + nbytes
         arrays[name] = np.frombuffer(payload[start:end], dtype).reshape(shape)
-        _check_finite(f"{kind.TOPIC}.{name}", spec, arrays[name])
+        _check_finite(f"{kind.TOPIC}.{name}", arrays[name])
     if end != len(payload):
         raise WireError(f"{kind.TOPIC}: expected a payload of {end} bytes, got {len(payload)}.")
     return arrays
@@ -200,10 +267,15 @@ def _shape(spec: Array, values: dict[str, Any]) -> tuple[int, ...]:
     return tuple(values[axis] if isinstance(axis, str) else axis for axis in spec.shape)
 
 
-def _check_finite(what: str, spec: Array, array: np.ndarray) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        index = np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape)
-        raise WireError(f"{what}: expected finite values, got {array[index]} at {tuple(map(int, index))}.")
+def _check_finite(what: str, array: np.ndarray) -> None:
+    if array.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.add.reduce(array.reshape(-1)))  # makes no array, and is finite only if all are
+    if math.isfinite(total) or np.isfinite(array).all():  # finite values may add up to infinity
+        return
+    index = np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape)
+    raise WireError(f"{what}: expected finite values, got {array[index]} at {tuple(map(int, index))}.")
 
 
 def _checked(what: str, spec: Value, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import tracemalloc
 from typing import Any
 
 import msgpack
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gstalker.bridge import schema
-from gstalker.bridge.codec import aligned, decode, decode_as, encode, topic_field
+from gstalker.bridge.codec import MessageBuffer, aligned, decode, decode_as, encode, encode_into, topic_field
 from gstalker.bridge.errors import WireError, WireVersionError
 from gstalker.bridge.schema import Array, Value, wire_specs
 
@@ -287,3 +288,63 @@ def test_no_topic_is_the_beginning_of_another():
     fields = [topic_field(t, schema.MAX_SESSION_ID) for t in schema.MESSAGES.values()]
     assert all(len(f) == schema.TOPIC_BYTES for f in fields)
     assert not [(a, b) for a in fields for b in fields if a != b and b.startswith(a)]
+
+
+@pytest.mark.parametrize("number", range(len(MESSAGES)))
+def test_into_a_buffer_goes_what_would_be_encoded_afresh(number: int):
+    """Over the remains of anything: every byte of the message is written, and none behind it."""
+    expected = ENCODED[number]
+    memory = bytearray(b"\xee" * (len(expected) + 9))
+    assert encode_into(MESSAGES[number], memory) == len(expected)
+    assert bytes(memory) == expected + b"\xee" * 9
+    view = memoryview(bytearray(b"\xee" * (len(expected) + 7)))[7:]  # at an odd place
+    assert encode_into(MESSAGES[number], view) == len(expected)
+    assert bytes(view) == expected
+
+
+def test_a_message_buffer_is_used_again_by_all_messages():
+    memory = MessageBuffer()
+    for _ in range(2):
+        assert [bytes(memory.encode(m)) for m in MESSAGES] == ENCODED
+
+
+def test_a_buffer_that_is_too_small_is_refused_untouched():
+    hello = schema.Hello(1, "x", "", 0, False)
+    memory = bytearray(len(encode(hello)) - 1)
+    with pytest.raises(WireError, match=f"hello: expected a buffer of at least {len(memory) + 1} bytes, got"):
+        encode_into(hello, memory)
+    assert not any(memory)
+
+
+def test_frames_are_encoded_without_memory_for_their_payload():
+    """Of 20,000 movers, 320 kB a q16 frame and 880 kB an f32 frame; measured: 5 kB of header and small change."""
+    rng, memory = np.random.default_rng(0), MessageBuffer()
+    base = by_type(schema.FrameQ16)
+    frames = [
+        dataclasses.replace(base, mover_count=20_000, movers=np.zeros((20_000, 16), np.uint8)),
+        dataclasses.replace(
+            by_type(schema.FrameF32),
+            mover_count=20_000,
+            means=rng.normal(size=(20_000, 3)).astype(np.float32),
+            quats_wxyz=rng.normal(size=(20_000, 4)).astype(np.float32),
+            scales=rng.normal(size=(20_000, 3)).astype(np.float32),
+            opacities=rng.uniform(size=20_000).astype(np.float32),
+        ),
+    ]
+    for frame in frames * 2:
+        memory.encode(frame)
+    tracemalloc.start()
+    try:
+        for frame in frames:
+            start, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            memory.encode(frame)
+            assert tracemalloc.get_traced_memory()[1] - start < 16_384
+    finally:
+        tracemalloc.stop()
+
+
+def test_finite_values_that_add_up_to_infinity_are_let_through():
+    frame = by_type(schema.FrameF32)
+    means = np.full_like(frame.means, 3e38)  # type: ignore[attr-defined]
+    assert np.array_equal(decode(encode(dataclasses.replace(frame, means=means))).means, means)  # type: ignore[attr-defined]
