@@ -33,7 +33,7 @@ def of_session(session: Session, avatar: LoadedAvatar) -> bytes:
         "format": FORMAT,
         "bundle_sha256": avatar.bundle.manifest_sha256,
         "next_index": session.next_index,
-        "speech": session.speech.state(),
+        "speech": session.speech.state(session.next_index),  # nothing before it is asked for again
         "face": session.face.state(),
     }
     packed = msgpack.packb(state)
@@ -64,7 +64,7 @@ def into_session(data: bytes, session: Session, avatar: LoadedAvatar) -> None:
     manifest = avatar.bundle.manifest
     try:
         capacity_s = session.speech.capacity_s
-        speech = SpeechTimeline.from_state(manifest.audio, state["speech"], session.recording, capacity_s)
+        speech = SpeechTimeline.from_state(manifest.audio, state["speech"], capacity_s, session.recording)
         face = FaceControls.from_state(
             *(manifest, avatar.bundle.idle, state["face"]), torso_from_head=avatar.torso_from_head
         )

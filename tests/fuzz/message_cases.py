@@ -134,6 +134,7 @@ class Handling:
         self._requests = Requests(self._table, options, 5556, steady=self._steady)
         self._samples = golden(schema.Request)
         self._states: list[bytes] = []
+        self._speech_id = 0
 
     def make(self, rng: random.Random) -> tuple[bytes, bytes, float]:
         """Who asks, what, and how much time passes before."""
@@ -156,6 +157,8 @@ class Handling:
         answer = decode(self._requests.answer(who, data).data)
         if isinstance(answer, schema.Snapshot) and len(self._states) < 20:
             self._states.append(answer.state.tobytes())
+        if isinstance(answer, schema.SpeechOpened):
+            self._speech_id = answer.speech_id
         for session in self._table:
             if session.clock is None:
                 session.start(play=False)
@@ -164,7 +167,9 @@ class Handling:
                     session.step()
         if passes_s == 0.3:
             self._requests.forget_silent()
-        return answer.code if isinstance(answer, schema.Refusal) else "carried out"
+        if isinstance(answer, schema.Refusal):
+            return answer.code
+        return "resumed" if data.startswith(topic_field(schema.Resume)) else "carried out"
 
     def most_bytes(self, case: tuple[bytes, bytes, float]) -> int:
         return 32_000_000  # features of five seconds of sound, a timeline of a resumed session, a welcome
@@ -182,7 +187,7 @@ class Handling:
                 schema.Hello(rng.randrange(9), "fuzz", "", rng.choice((0, 0, 1, 2, 3, 7)), rng.random() < 0.5),
                 schema.OpenSpeech(1, rng.choice((8000, 16000, 44100, 96000)), rng.choice((1, 2)), rng.random() < 0.3),
                 self._pushed(rng),
-                schema.CloseSpeech(1, rng.randrange(6)),
+                schema.CloseSpeech(1, rng.choice((self._speech_id, 2))),
                 schema.Play(1),
                 schema.Stop(1),
                 schema.GetSnapshot(1),
@@ -194,10 +199,9 @@ class Handling:
         )
         return request
 
-    @staticmethod
-    def _pushed(rng: random.Random) -> schema.Message:
+    def _pushed(self, rng: random.Random) -> schema.Message:
         count, channels = rng.choice((1, 7, 640, 16000)), rng.choice((1, 2))
-        first, speech = rng.choice((0, 0, 640, 16000, 2**53 - 1)), rng.randrange(6)
+        first, speech = rng.choice((0, 0, 0, 640, 16000, 2**53 - 1)), rng.choice((self._speech_id, rng.randrange(6)))
         return schema.PushSpeech(1, speech, first, count, channels, np.full((count, channels), 999, "<i2"))
 
     def _damaged_state(self, rng: random.Random) -> schema.Message:
