@@ -33,10 +33,10 @@ Maker = Callable[[Path], Target]
 TARGETS: tuple[tuple[str, int, Maker], ...] = (
     ("control messages", 700_000, lambda folder: Decoding("control messages", schema.Request, schema.Answer)),
     ("frames and sound", 400_000, lambda folder: Decoding("frames and sound", schema.Publication)),
-    ("requests", 200_000, lambda folder: Handling()),
+    ("requests", 100_000, lambda folder: Handling()),
     ("bundles", 12_000, Opening),
     ("sessions", 10_000, Reading),
-    ("keys", 10_000, Keys),
+    ("keys", 5_000, Keys),
 )
 
 
