@@ -75,6 +75,9 @@ class Serve:
     """What computes frames: "auto" times what is there and takes the fastest; fused, cpu, cuda, tensorrt, directml,
     coreml."""
 
+    metrics_port: int | None = None
+    """Also answer /metrics (Prometheus), /live and /ready over HTTP on this port of 127.0.0.1; 0 takes any free one."""
+
     log_json: bool = False
     """Write the log as JSON, one object a line."""
 
@@ -83,6 +86,7 @@ class Serve:
         self._check()
         console = Console(stderr=True, soft_wrap=True, highlight=False)
 
+        from gstalker.bridge.server.http import WatchServer
         from gstalker.bridge.server.logs import configure_logs, end_logs
         from gstalker.bridge.server.server import prepare
 
@@ -94,7 +98,11 @@ class Serve:
                 backend=self.backend,
             )
         logs = configure_logs(sys.stderr, json_lines=self.log_json)
+        watch: WatchServer | None = None
         try:
+            if self.metrics_port is not None:
+                watch = WatchServer(self.metrics_port, server.pulse, server.metrics)
+                print(f"watched at http://127.0.0.1:{watch.port}/metrics", flush=True)
             with asked_to_end() as received:
                 for avatar in server.table.avatars:
                     # On standard output and flushed: scripts wait for this line.
@@ -103,6 +111,8 @@ class Serve:
                     console.print(escape(notice))
                 server.run(lambda: bool(received))
         finally:
+            if watch is not None:
+                watch.close()
             end_logs(logs)
             server.close()
             for line in server.summary():
@@ -122,6 +132,8 @@ class Serve:
                 f"--max-clients and --max-sessions: expected 1 to 10000 and 0 to 10000, got {self.max_clients} and "
                 f"{self.max_sessions}."
             )
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
+            raise InputError(f"--metrics-port: expected 0 to 65535, got {self.metrics_port}.")
         if self.allow and self.keys is None:
             raise InputError("--allow: expected --keys with it, the server's own keys.")
         if self.exit_when_done and (self.audio is None or self.loop):
