@@ -83,6 +83,7 @@ def test_movers_decode_to_the_very_bits_of_python(page: Page):
     box = box_for(np.array([-0.31, -0.2, -0.07]), np.array([0.29, 0.17, 0.14]), -9.2, -2.8)
     page.give("packed", packed.tobytes())
     given = [box.position_min_m, box.position_max_m, box.log_scale_min, box.log_scale_max]
+    page.evaluate(f"window.ranges = {json.dumps(given)}")
     read = page.take(
         """(async ([positionMinM, positionMaxM, logScaleMin, logScaleMax]) => {
           const { decodingOf, unpackMovers } = await import('/avatar/quantise.js');
@@ -90,8 +91,7 @@ def test_movers_decode_to_the_very_bits_of_python(page: Page):
           const cloud = emptyCloud(2000);
           unpackMovers(packed, decodingOf({ positionMinM, positionMaxM, logScaleMin, logScaleMax }), cloud);
           return new Blob([cloud.means, cloud.quatsWxyz, cloud.scales, cloud.opacities]).arrayBuffer();
-        })(%s)"""
-        % json.dumps(given)
+        })(ranges)"""
     )
     expected = b"".join(a.tobytes() for a in unpack_movers(packed, box))
     assert read == expected

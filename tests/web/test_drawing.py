@@ -61,7 +61,7 @@ DRAW = """(async ([width, height, K, pose, background, rules]) => {
     before = now;
   }
   throw new Error('the picture does not come to rest');
-})(%s)"""
+})(wanted)"""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,8 @@ def draw(page: Page, camera: Camera, background: list[float] | None, frame: Fram
     """(H, W, 3) uint8 of the canvas."""
     page.give("frameBytes", bytes(encode(frame)))
     values = [camera.width_px, camera.height_px, camera.K.ravel().tolist(), list(rows_from_pose(camera.viewmat))]
-    pixels = page.take(DRAW % json.dumps([*values, background, rules]))
+    page.evaluate(f"window.wanted = {json.dumps([*values, background, rules])}")
+    pixels = page.take(DRAW)
     return np.frombuffer(pixels, np.uint8).reshape(camera.height_px, camera.width_px, 4)[..., :3]
 
 

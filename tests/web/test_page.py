@@ -63,7 +63,7 @@ def frame_of(server: ActingServer, number: int, time_s: float) -> schema.FrameQ1
     means = canonical.means[:movers] + np.array([0.002 * number, 0, 0], np.float32)
     arrays = (means, canonical.quats_wxyz[:movers], canonical.scales[:movers], canonical.opacities[:movers])
     packed = pack_movers(*arrays, bundle.quantisation_box)
-    torso = tuple(STILL[:7] + (0.12,) + STILL[8:])
+    torso = (*STILL[:7], 0.12, *STILL[8:])
     return schema.FrameQ16(1, number, number, time_s, max(0.0, time_s - 0.2), STILL, torso, movers, packed)
 
 
