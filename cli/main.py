@@ -70,6 +70,7 @@ EXTRA_OF_MODULE = {
     "onnxruntime": "cpu",
     "gsplat": "gpu",
     "sounddevice": "audio",
+    "pythonosc": "osc",
     "espeakng_loader": "demo",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-SOFT_SHARE = 0.2  # of the trained range: as far beyond its ends a clamped value may come
+SOFT_SHARE = 0.1  # of the trained range: as far beyond its ends a clamped value may come
 COMPONENT_NAMES = ("rotation x", "rotation y", "rotation z", "translation x", "translation y", "translation z")
 
 

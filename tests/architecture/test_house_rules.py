@@ -168,6 +168,7 @@ DISTRIBUTION_OF = {
     "cv2": "opencv-contrib-python",
     "google": "onnx",  # its protobuf
     "llvmlite": "numba",  # its own half
+    "pythonosc": "python-osc",
     "zmq": "pyzmq",
 }
 # Optional, on no registry, and taken only where the machine has it.

@@ -14,6 +14,7 @@ EXTRAS = (
     "tensorboard",
     "onnxruntime",
     "sounddevice",
+    "pythonosc",
     "espeakng_loader",
     "plyfile",
     "hypothesis",
