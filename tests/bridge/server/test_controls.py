@@ -286,6 +286,7 @@ def test_the_torso_follows_a_held_head_where_it_is_told_how():
 def test_a_live_face_takes_over_moves_and_is_given_back_when_it_is_lost():
     controls = face()
     turn = head_matrix(np.array([0.0, 0.1, 0.0, 0.0, 0.0, 0.0]))
+    said = ""
     for frame in range(100, 150):
         said = controls.live_face(frame, {"BrowInnerUp": 0.6, "jawOpen": 0.7, "eyeBlinkLeft": 1.0}, turn)
     assert said == "limited to what the avatar was trained on: eyeBlinkLeft 1 to 0.9"
