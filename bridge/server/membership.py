@@ -39,8 +39,10 @@ class Membership:
     def __init__(self, limits: Limits, now_s: float) -> None:
         self._limits = limits
         self._clients: dict[bytes, Client] = {}
-        # All who have not greeted share one allowance: a table of strangers would grow as they please.
-        self._strangers = RateLimit(limits.requests_a_second, limits.request_burst, now_s)
+        # All who have not greeted share one allowance: a table of strangers would grow as they please. As many as the
+        # server takes may come at once, as they do when it was started again.
+        burst = limits.request_burst + HELLO_WEIGHT * limits.client_count
+        self._strangers = RateLimit(limits.requests_a_second, burst, now_s)
 
     def __len__(self) -> int:
         return len(self._clients)

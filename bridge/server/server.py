@@ -20,7 +20,7 @@ from gstalker.bridge.server.logs import say, server_log
 from gstalker.bridge.server.metrics import TAKE_EVERY_S, Pulse, ServerMetrics
 from gstalker.bridge.server.options import ServeOptions
 from gstalker.bridge.server.requests import Requests
-from gstalker.bridge.server.scheduler import due_by_deadline
+from gstalker.bridge.server.scheduler import due_by_deadline, one_frame
 from gstalker.bridge.server.session import Session
 from gstalker.bridge.server.session_table import SessionTable
 from gstalker.bridge.server.welcome import welcome_of
@@ -160,7 +160,7 @@ class AvatarServer:
     def _step(self, session: Session) -> None:
         began_s = time.perf_counter()
         self.pulse.beat(f"frame of session {session.session_id}")
-        session.step()
+        one_frame(session)
         self.table.busy.add(time.perf_counter() - began_s)
         if session.last_refusal:
             said = ("session %d: a frame was not sent: %s", session.session_id, session.last_refusal)

@@ -151,8 +151,12 @@ class Session:
             return False
         return self.now_s >= self._played_over_at / self.maker.fps
 
-    def step(self) -> None:
-        """Send the sound and the frame that are due, or drop them where their time has passed; move on."""
+    def step(self) -> bool:
+        """Send the sound and the frame that are due, or drop them where their time has passed; move on.
+
+        Returns:
+            Whether a frame was computed, which takes time; all else is quick.
+        """
         if self.clock is None:
             raise RuntimeError("Session.step: start() comes first.")
         index, time_s = self.next_index, self.next_time_s
@@ -160,9 +164,10 @@ class Session:
         self._play_again(index)
         self.speech.prepare(index)
         self._send_sound(index, time_s)
-        if index % self.frame_divisor == 0 and (self._wanted(FrameQ16) or self._wanted(FrameF32)):
-            self._send_frame(index, time_s)
+        wanted = index % self.frame_divisor == 0 and (self._wanted(FrameQ16) or self._wanted(FrameF32))
+        computed = wanted and self._send_frame(index, time_s)
         self.next_index += 1
+        return computed
 
     def end(self) -> None:
         """Say that nothing follows."""
@@ -229,10 +234,11 @@ class Session:
             self._publish(Audio(self.session_id, sequence, speech_id, time_s, self.now_s, len(pcm), pcm))
             self.statistics.audio_chunks_sent += 1
 
-    def _send_frame(self, index: int, time_s: float) -> None:
+    def _send_frame(self, index: int, time_s: float) -> bool:
+        """Compute and send a frame, or drop it; whether it was computed."""
         if self._too_late(index, time_s):
             self.statistics.frames_dropped += 1
-            return
+            return False
         began_s = self._steady()
         code = self.maker.silent_code if self.speech.is_silent(index) else self.maker.code(self.speech.window(index))
         try:
@@ -240,14 +246,15 @@ class Session:
         except ValueError as error:  # a value outside the box has no code, and a wrong one must not be drawn
             self.statistics.frames_refused += 1
             self.last_refusal = str(error)
-            return
+            return True
         compute_s = self._steady() - began_s
         self.maker.cost.add(compute_s)
         if self._overdue_s(time_s) > self.options.lead_s:
             self.statistics.frames_dropped += 1
-            return
+            return True
         self._publish_frame(index, time_s, moved)
         self._count_sent(index, time_s, compute_s)
+        return True
 
     def _too_late(self, index: int, time_s: float) -> bool:
         # Do not begin what cannot be in time: on a machine that is too slow some frames in time are worth more than

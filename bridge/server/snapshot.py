@@ -16,7 +16,6 @@ from gstalker.bridge.server.controls import FaceControls
 from gstalker.bridge.server.loaded_avatar import LoadedAvatar
 from gstalker.bridge.server.session import Session
 from gstalker.bridge.server.speech import SpeechTimeline
-from gstalker.runtime.errors import InputError
 
 FORMAT = 1
 MAX_STATE_BYTES = 200_000  # as the messages allow
@@ -68,7 +67,9 @@ def into_session(data: bytes, session: Session, avatar: LoadedAvatar) -> None:
         face = FaceControls.from_state(
             *(manifest, avatar.bundle.idle, state["face"]), torso_from_head=avatar.torso_from_head
         )
-    except (InputError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except RequestRefused:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise RequestRefused("bad_value", f"state: expected one that a snapshot gave ({error!s:.300}).") from error
     session.resume_at(next_index, speech, face)
 

@@ -16,7 +16,7 @@ from gstalker.bridge.client.client import AvatarClient
 from gstalker.bridge.codec import decode, encode
 from gstalker.bridge.errors import Refused, ServerLost, WireError, WireVersionError
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd, StreamEnd, Welcome
-from gstalker.bridge.server.options import Limits, ServeOptions
+from gstalker.bridge.server.options import ServeOptions
 from gstalker.bridge.server.server import prepare
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError

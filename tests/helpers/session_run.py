@@ -40,14 +40,14 @@ class TurnedClock:
 
 
 class NumberedFace:
-    """Stands for the face controls: the head of a frame stands as many millimetres to the side as its number."""
+    """Stands for the face controls: the head of frame n stands n millimetres to the side, and begins anew at 1 m."""
 
     emotion_names: tuple[str, ...] = ()
     has_gaze = False
 
     def at(self, frame: int) -> Controls:
         pose = np.eye(4)
-        pose[0, 3] = frame * 1e-3
+        pose[0, 3] = frame % 1000 * 1e-3
         return Controls(pose, np.zeros(9, np.float32), np.eye(4))
 
 
