@@ -165,6 +165,8 @@ class AvatarClient(Commands):
             WireError: what came is not a sound message.
             WireVersionError: the server was replaced by one of another wire version.
         """
+        if self._link is None:
+            raise ServerLost(f"{self._where}: expected an open client, this one was closed.")
         give_up_at_s = self._steady() + max(0.0, timeout_s)
         while not self._waiting:
             left_s = give_up_at_s - self._steady()
@@ -238,7 +240,7 @@ class AvatarClient(Commands):
         now_s = self._steady()
         self._look_after_link(now_s)
         if self._link is None:
-            raise ServerLost(f"{self.address.control}: expected an open client, this one was closed.")
+            raise ServerLost(f"{self._where}: expected an open client, this one was closed.")
         self._send_due(now_s)
         for arrived in self._link.receive(min(longest_s, LONGEST_TURN_S)):
             self._take(arrived)
@@ -258,13 +260,14 @@ class AvatarClient(Commands):
         if self._greeting.due(now_s, up=up, patience_s=self._timeout_s):
             if self._link is not None:
                 self._link.close()
+            self._answers.clear()
             self._link = Link(self._context, self.address, self._keys, self._steady)
             self._hello()
 
     def _hello(self) -> None:
         assert self._link is not None  # the caller made it
         hello = self._greeting.hello(self._next_id(), self._welcome)
-        self._answers = {hello.request_id: self._welcomed}
+        self._answers[hello.request_id] = self._welcomed
         self._link.send(hello)
 
     def _welcomed(self, answer: Answer) -> None:
@@ -333,9 +336,8 @@ class AvatarClient(Commands):
             self._greet_again()
 
     def _greet_again(self) -> None:
-        """The server has forgotten this client, which was silent for too long."""
+        """The server has forgotten this client, which was silent for too long. What is under way is answered first."""
         if not self._greeting.under_way:
-            self._void_answers()
             self._greeting.begin(self._steady(), on_this_link=True)
             self._hello()
 

@@ -25,7 +25,7 @@ from gstalker.runtime.errors import InputError
 
 PIECE_S = 0.2  # of one request: small enough that none is as large as the wire allows, at any rate
 AHEAD_S = 3.0  # how much sound waits at the server: more than any hitch, little enough to stop at once
-_TRY_AGAIN = ("speech_full", "too_fast", "busy")
+_TRY_AGAIN = ("speech_full", "too_fast", "busy", "greet_first")
 _LEAST_WAIT_S = 0.05
 
 Sound = np.ndarray | Iterable[np.ndarray]
