@@ -19,7 +19,7 @@ namespace GStalker.Protocol
         /// <summary>The finished message; valid until the next is begun.</summary>
         public ReadOnlySpan<byte> Message => new ReadOnlySpan<byte>(_bytes, 0, _end);
 
-        internal void Begin(MessageSpec spec)
+        internal void Begin(MessageSpec spec, long sessionId = 0)
         {
             _spec = spec;
             _field = _array = 0;
@@ -27,7 +27,7 @@ namespace GStalker.Protocol
             _end = 0;
             Span<byte> prefix = Take(Wire.PrefixBytes);
             prefix.Clear();
-            spec.WriteTopic(prefix, 0);
+            spec.WriteTopic(prefix, sessionId);
             BinaryPrimitives.WriteUInt32LittleEndian(prefix.Slice(16), 0x4B545347); // "GSTK"
             BinaryPrimitives.WriteUInt16LittleEndian(prefix.Slice(20), Wire.WireVersion);
             PutCount(spec.Fields.Length, 0x80, 0xDE);
