@@ -30,7 +30,7 @@ def server_log(name: str) -> logging.Logger:
     return logging.getLogger(name if name.startswith(ROOT) else f"{ROOT}.{name}")
 
 
-def say(log: logging.Logger, level: int, kind: str, text: str, *values: object, **fields: object) -> None:
+def say(log: logging.Logger, level: int, kind: str, text: str, /, *values: object, **fields: object) -> None:
     """Log an event.
 
     Args:

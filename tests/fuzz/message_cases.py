@@ -6,7 +6,7 @@ import functools
 import random
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 import numpy as np
@@ -75,9 +75,9 @@ def _damaged_header(rng: random.Random, data: bytes, samples: tuple[bytes, ...])
         for _ in range(rng.choice((1, 1, 2, 4))):
             fields = damaged_tree(rng, fields)
         try:
-            header = msgpack.packb(fields)
+            header = _packed(fields)
         except (ValueError, OverflowError):  # nested too deep, or a number that msgpack has no room for
-            header = msgpack.packb(dict.fromkeys(msgpack.unpackb(header)))
+            header = _packed(dict.fromkeys(msgpack.unpackb(header)))
     elif rng.random() < 0.5:
         header = mutated(rng, header, samples)
     else:
@@ -90,6 +90,10 @@ def _damaged_header(rng: random.Random, data: bytes, samples: tuple[bytes, ...])
         topic = topic_field(rng.choice(tuple(schema.MESSAGES.values())), rng.randrange(4))
     prefix = _PREFIX.pack(topic, magic, version, reserved, len(header), len(payload))
     return prefix + header + bytes(aligned(len(prefix) + len(header)) - len(prefix) - len(header)) + payload
+
+
+def _packed(value: Any) -> bytes:
+    return cast(bytes, msgpack.packb(value))
 
 
 class Decoding:
@@ -211,7 +215,7 @@ class Handling:
             for _ in range(rng.choice((1, 1, 1, 2, 3))):
                 tree = damaged_tree(rng, tree)
             try:
-                state = msgpack.packb(tree)
+                state = _packed(tree)
             except (ValueError, OverflowError):
                 state = mutated(rng, state, self._states)
         else:

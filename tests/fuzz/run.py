@@ -42,7 +42,9 @@ TARGETS: tuple[tuple[str, int, Maker], ...] = (
 
 def main() -> int:
     """Run what was asked for; 1 where something failed."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz.run", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fuzz.run", description="Damaged input of every kind, judged and measured."
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="share this time among the targets instead of counting cases")
     parser.add_argument("--only", choices=[name for name, _, _ in TARGETS])
