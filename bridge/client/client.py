@@ -40,6 +40,7 @@ LOST_S = 10.0  # and after this a user interface should say so; the client goes 
 PING_S = 1.0
 FIRST_PINGS_S = 0.1  # between the first pings, until the clock is known well
 FIRST_PINGS = 6
+LOOKED_AWAY_S = 0.5  # a client that did not look for so long cannot tell whether the server was silent
 LONGEST_TURN_S = 0.1  # how long the client waits at most before it looks after its connection again
 KEPT_MESSAGES = 256  # that came while the client waited for an answer
 
@@ -121,7 +122,7 @@ class AvatarClient(Commands):
         self._speeches: list[PushedSpeech] = []
         self._welcome: schema.Welcome | None = None
         self._greeting = Greeting(Wanted(avatar, session_id, private, client_name))
-        self._heard_at_s = self._steady()
+        self._heard_at_s = self._turned_at_s = self._steady()
         self._next_ping_s = 0.0
         self._context = zmq.Context()
         self._link: Link | None = None
@@ -238,6 +239,9 @@ class AvatarClient(Commands):
     def _turn(self, longest_s: float) -> None:
         """Look after the connection once, and take what has come."""
         now_s = self._steady()
+        if now_s - self._turned_at_s > LOOKED_AWAY_S:
+            self._heard_at_s = max(self._heard_at_s, now_s)
+        self._turned_at_s = now_s
         self._look_after_link(now_s)
         if self._link is None:
             raise ServerLost(f"{self._where}: expected an open client, this one was closed.")
