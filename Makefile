@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba/$(shell cat kernels/*.py | cksum | cut -d ' ' -f 1)
 PACKAGES := kernels runtime export bridge web_client cli bench
 
-.PHONY: help demo test lint bench install typing-links clean
+.PHONY: help demo test lint web bench install typing-links clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,9 @@ lint: install typing-links ## ruff and pyright
 	if $(BIN)/pyright --version >/dev/null 2>&1; then $(BIN)/pyright --pythonpath $(BIN)/python || failed=1; \
 	else echo "SKIPPED pyright: it needs node, on the PATH or downloaded, and neither worked here"; fi; \
 	exit $$failed
+
+web: install ## the browser client's engine anew from npm, checked; needs Node.js
+	$(BIN)/python -m gstalker.bridge.web.vendor
 
 bench: install ## measured figures of every part, into out/bench.json
 	$(BIN)/gstalker bench --json out/bench.json

@@ -119,9 +119,7 @@ def test_the_character_is_seen_and_its_mouth_moves_with_speech_alone(page: Page,
     be_silent(page)
     still_mouth, _ = page.evaluate(f"({WATCH})(1.5)")
     page.screenshot(artefacts / "page demo character.png")
-    print(
-        f"mouth speaking {np.mean(mouth):.2f}, forehead {np.mean(forehead):.3f}, mouth silent {np.mean(still_mouth):.3f}"
-    )
+    print(f"mouth {np.mean(mouth):.2f}, forehead {np.mean(forehead):.3f}, silent mouth {np.mean(still_mouth):.3f}")
     assert len(mouth) >= 3
     # Levels of 255, measured speaking: mouth 5 to 9, forehead 0.1; silent: 0.0.
     assert np.mean(mouth) > 2.0
