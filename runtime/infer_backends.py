@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -28,7 +28,9 @@ PROVIDERS = {
 """Names of ONNX Runtime's execution providers here and there."""
 BACKENDS = (FUSED, *PROVIDERS)
 
-TRIAL_FRAMES = 5
+TRIAL_ROUNDS = 9
+TIE = 1.1
+"""The fused kernel is kept unless something else is faster by more than this: trials on a busy machine err so far."""
 CHUNK_ROWS = (2512, 5024, 10016)
 """Gaussians at a time that are tried on the CPU; layers of more go out to memory and back."""
 
@@ -50,7 +52,7 @@ class BackendChoice:
         name: one of BACKENDS.
         frame_ms: median milliseconds of a frame in the trial: network, Gaussians moved, packed.
         detail: how it runs, for a person: threads, pieces, device.
-        trials: everything that was tried, fastest first, those that do not run here last.
+        trials: everything that was tried, best first, those that do not run here last.
     """
 
     name: str
@@ -173,12 +175,15 @@ def offered_providers() -> list[str]:
     return [name for name, provider in PROVIDERS.items() if provider in offered]
 
 
-def median_ms(frame: Callable[[], None], frames: int = TRIAL_FRAMES) -> float:
-    """Median milliseconds of a few frames, after one that is not counted."""
-    frame()
-    times_ms = []
-    for _ in range(frames):
-        began = time.perf_counter()
-        frame()
-        times_ms.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times_ms)
+def medians_ms(frames: Sequence[Callable[[], None]], rounds: int = TRIAL_ROUNDS) -> list[float]:
+    """Median milliseconds of each, run by turns, so that a busy moment of the machine hits all alike.
+
+    A round that is not counted comes first: in it is loaded and compiled what is lazily so.
+    """
+    times_ms: list[list[float]] = [[] for _ in frames]
+    for _ in range(1 + rounds):
+        for frame, times in zip(frames, times_ms, strict=True):
+            began = time.perf_counter()
+            frame()
+            times.append(1e3 * (time.perf_counter() - began))
+    return [statistics.median(times[1:]) for times in times_ms]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gstalker.kernels.fused_field import FieldNetwork, FusedField, Movers
+from gstalker.kernels.quantise import BYTES_PER_MOVER
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.infer_backends import (
@@ -16,11 +18,12 @@ from gstalker.runtime.infer_backends import (
     CHUNK_ROWS,
     FUSED,
     PROVIDERS,
+    TIE,
     BackendChoice,
     OrtField,
     Trial,
     check_backend_name,
-    median_ms,
+    medians_ms,
     offered_providers,
     open_session,
 )
@@ -209,21 +212,22 @@ class AvatarField:
         self._deltas = np.zeros((self.bundle.manifest.counts.head_movers, 11), np.float32)
         if not len(self._deltas):
             names = [FUSED]  # nothing for a network to do
-        tried: list[tuple[Trial, OrtField | None]] = []
+        forms: list[tuple[str, OrtField | None, str]] = []
         out_of_use: list[Trial] = []
         for name in names:
             try:
-                tried += [(self._trial(name, ort, detail), ort) for ort, detail in self._forms(name)]
+                forms += [(name, ort, detail) for ort, detail in self._forms(name)]
             except InputError as error:
                 out_of_use.append(Trial(name, None, str(error)))
-        if not tried:
+        if not forms:
             raise InputError(f"backend {asked}: it does not run this avatar here. {out_of_use[0].detail}")
-        tried.sort(key=lambda pair: pair[0].frame_ms or 0.0)
-        best, self._ort = tried[0]
+        times_ms = medians_ms([self._trial_frame(ort) for _, ort, _ in forms])
+        order = sorted(range(len(forms)), key=lambda k: times_ms[k] / (TIE if forms[k][0] == FUSED else 1.0))
+        trials = [Trial(forms[k][0], times_ms[k], forms[k][2]) for k in order]
+        name, self._ort, detail = forms[order[0]]
         if self._ort is None:
             self._deltas = np.zeros((0, 11), np.float32)
-        trials = (*(trial for trial, _ in tried), *out_of_use)
-        return BackendChoice(best.name, best.frame_ms or 0.0, best.detail, trials)
+        return BackendChoice(name, times_ms[order[0]], detail, (*trials, *out_of_use))
 
     def _forms(self, name: str) -> list[tuple[OrtField | None, str]]:
         """The ways a back end can run this avatar, each ready to be timed.
@@ -267,18 +271,18 @@ class AvatarField:
             device=device,
         )
 
-    def _trial(self, name: str, ort: OrtField | None, detail: str) -> Trial:
-        out = np.empty((self.bundle.manifest.counts.movers, 16), np.uint8)
-        self._ort = ort
-
+    def _trial_frame(self, ort: OrtField | None) -> Callable[[], None]:
+        """A frame of golden input by one form of a back end."""
+        out = np.empty((self.bundle.manifest.counts.movers, BYTES_PER_MOVER), np.uint8)
         golden, head = self.bundle.golden, self.bundle.idle.avatar_from_head[0]
 
         def frame() -> None:
+            self._ort = ort
             deltas = self._drive(golden.audio_code[0], golden.expression[0], head)
             with contextlib.suppress(ValueError):  # a box too small for this is for the first real frame to report
                 self._pack(deltas, out)
 
-        return Trial(name, median_ms(frame), detail)
+        return frame
 
     def _bound_torso(self, session: Any, torso_deltas: np.ndarray) -> Any:
         binding = session.io_binding()
