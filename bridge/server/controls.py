@@ -149,10 +149,10 @@ class FaceControls:
         """
         if not self.has_gaze:
             raise ControlRefused("not_supported", "gaze: expected an avatar with eyeLook controls, this one has none.")
-        eyes = self._gaze.any(axis=1)
+        eyes = np.asarray(self._gaze.any(axis=1))
         wanted = np.maximum(self._gaze @ np.asarray(direction or (0.0, 0.0), np.float64) / GAZE_FULL_RAD, 0.0)
         values = np.clip(wanted, self._low, self._high)
-        shares = np.zeros(len(eyes)) if direction is None else eyes.astype(np.float64)
+        shares = np.zeros(len(self._low)) if direction is None else np.asarray(eyes, np.float64)
         self._eyes = self._eyes.changed(frame, self._frames(blend_s), shares, values)
         beyond = eyes & (wanted > self._high + 1e-6)
         return (

@@ -65,7 +65,7 @@ class SpeechTimeline(SpeechQueue):
         need = window_end_sample(frame, self.front.right_mel_frames, self.front.log_mel)
         self._close_abandoned(frame)
         self._end_hole(frame)
-        if self._active is not None and self._active.live and frame > self._prepared:
+        if self._active is not None and frame > self._prepared:
             reached = self._timeline.end if self._ran_out_at is None else self._ran_out_at
             self._active.keep_delay(reached + self._active.waiting - need)
         while self._active is not None or self._begin_next(frame):

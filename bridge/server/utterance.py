@@ -19,10 +19,22 @@ from gstalker.runtime.audio_stream import (
     pcm_from_samples,
 )
 
+IN_STEP_FRAMES, IN_STEP_SAMPLES = 250, 16_000  # 10 s and 1 s; text-to-speech runs further ahead than that
 MAX_KEPT_BYTES = 16_384  # of a resampler's input in a snapshot: twice what 96 kHz needs
 _LARGEST = 2**53 - 1
 _COMMON = ("speech_id", "taken", "recording_sha256")
-_PUSHED = ("rate_hz", "channel_count", "closed", "received", "waiting", "resampler", "heard", "balance")
+_PUSHED = (
+    "rate_hz",
+    "channel_count",
+    "live",
+    "in_step",
+    "closed",
+    "received",
+    "waiting",
+    "resampler",
+    "heard",
+    "balance",
+)
 
 
 class Utterance:
@@ -31,7 +43,8 @@ class Utterance:
     Attributes:
         speech_id: its number within the session.
         channel_count: of what is pushed.
-        balance: of sound from a device with a clock of its own, which never ends by itself; else None.
+        live: it comes from a device with a clock of its own, and lasts until it is closed.
+        balance: keeps the delay of sound that comes as fast as it is spoken; None for sound that comes ahead.
         closed: all its sound is there.
         received: samples (per channel) pushed so far, at the rate of the pusher.
         waiting: 16 kHz samples that are ready and not yet taken.
@@ -42,7 +55,9 @@ class Utterance:
     def __init__(self, speech_id: int, resampler: StreamingResampler, channel_count: int, *, live: bool) -> None:
         self.speech_id = speech_id
         self.channel_count = channel_count
+        self.live = live
         self.balance = LiveBalance() if live else None
+        self._frames_in_step = 0  # how long sound has come as fast as it is spoken
         self.closed = False
         self.received = 0
         self.waiting = 0
@@ -63,11 +78,6 @@ class Utterance:
         self.recording_sha256 = sha256_of(pcm)
         self._add(pcm[taken:])
         return self
-
-    @property
-    def live(self) -> bool:
-        """Whether it comes from a device with a clock of its own."""
-        return self.balance is not None
 
     @property
     def rate_hz(self) -> int:
@@ -124,8 +134,16 @@ class Utterance:
         return got[0] if len(got) == 1 else np.concatenate([np.zeros(0, np.int16), *got])
 
     def keep_delay(self, margin: int) -> None:
-        """Shorten or lengthen what waits of live sound; see `LiveBalance.balanced`."""
-        if self.balance is None or not self.waiting:
+        """Shorten or lengthen what waits of live sound, asked once a frame; see `LiveBalance.balanced`.
+
+        Pushed sound of which never more than a second waited for ten is taken for a device's, too: a microphone at
+        a client has a clock of its own as well.
+        """
+        if self.balance is None and not self.closed:
+            self._frames_in_step = self._frames_in_step + 1 if margin < IN_STEP_SAMPLES else 0
+            if self._frames_in_step >= IN_STEP_FRAMES:
+                self.balance = LiveBalance()
+        if self.balance is None or not self.waiting or self.closed:
             return
         before = np.concatenate([np.zeros(0, np.int16), *self._pieces])
         after = self.balance.balanced(before, margin)
@@ -149,6 +167,8 @@ class Utterance:
             **common,
             "rate_hz": self.rate_hz,
             "channel_count": self.channel_count,
+            "live": self.live,
+            "in_step": self._frames_in_step,
             "closed": self.closed,
             "received": self.received,
             "waiting": waiting,
@@ -185,6 +205,7 @@ class Utterance:
         )
         self.closed, self.taken = closed, fields.whole("taken", 0, _LARGEST)
         self.received = fields.whole("received", 0, _LARGEST)
+        self.live, self._frames_in_step = fields.truth("live"), fields.whole("in_step", 0, _LARGEST)
         heard = fields.numbers("heard", 2, -1, _LARGEST)
         self.heard_at_frame, self._received_then = None if heard[0] < 0 else int(heard[0]), int(heard[1])
         if fields.anything("balance") is not None:

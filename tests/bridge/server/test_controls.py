@@ -247,7 +247,7 @@ def test_a_head_pose_beyond_the_trained_range_is_bent_back_and_said():
     controls = face()
     said = controls.set_head_pose(0, np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]), blend_s=0.0)
     assert said.startswith("limited to what the avatar was trained on: rotation y 1 to 0.24")
-    assert head_vector(controls.at(5).avatar_from_head)[1] <= 0.2 + SOFT_SHARE * 0.4
+    assert head_vector(controls.at(5).avatar_from_head)[1] <= 0.2 + SOFT_SHARE * 0.4 + 1e-6
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=20).map(sorted))

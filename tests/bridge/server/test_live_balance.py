@@ -40,12 +40,13 @@ class Device:
 
     ppm: float
     sound: np.ndarray
+    live: bool = True
     timeline: SpeechTimeline = field(default_factory=lambda: SpeechTimeline(FRONT))
     sent: int = 0
     margins: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.speech_id = self.timeline.open(16_000, 1, live=True)
+        self.speech_id = self.timeline.open(16_000, 1, live=self.live)
 
     def run(self, first: int, last: int, stalled: range = range(0)) -> None:
         for frame in range(first, last):
@@ -78,6 +79,29 @@ def test_ten_minutes_of_a_device_that_is_off_stay_within_the_band(ppm: float):
     assert balance is not None
     moved_s = (balance.trimmed - balance.stretched) / 16_000
     assert moved_s == pytest.approx(600 * ppm * 1e-6, abs=0.08), "all of the drift, and nothing else"
+
+
+def test_a_clients_microphone_that_nobody_called_one_keeps_its_delay_too():
+    device = Device(500.0, voice(160_000, seed=6), live=False)
+    device.run(0, 6000)  # four minutes, in which 0.12 s would pile up
+    assert max(device.margins[1000:]) <= HIGH_SAMPLES + DEVICE_BLOCK + 32
+    assert min(device.margins[1000:]) >= LOW_SAMPLES - DEVICE_BLOCK - 32
+
+
+def test_sound_that_comes_ahead_of_its_time_is_never_touched():
+    pcm = voice(16_000 * 40, seed=7)
+    timeline = SpeechTimeline(FRONT)
+    speech_id, heard = timeline.open(16_000, 1), []
+    for frame in range(900):
+        if frame % 25 == 0 and frame < 600:  # 1.6 s each second, as text-to-speech services send
+            first = frame // 25 * 25_600
+            timeline.push(speech_id, first, pcm[first : first + 25_600][:, None])
+        timeline.prepare(frame)
+        heard.append(timeline.pcm(frame))
+        assert heard[-1] is not None
+        heard[-1] = heard[-1].copy()
+    line = np.concatenate(heard)
+    np.testing.assert_array_equal(line, pcm[: len(line)])
 
 
 def test_what_piled_up_in_a_hiccup_is_trimmed_in_the_next_pauses():
