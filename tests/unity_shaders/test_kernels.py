@@ -182,7 +182,7 @@ def test_splats_are_ordered_far_to_near_and_of_equal_depths_the_lower_index_last
     drawn = (means[:, 2] >= reference.NEAR_M) & (opacities >= reference.ALPHA_CUT)
     front_to_back = np.flatnonzero(drawn)[np.argsort(means[drawn, 2], kind="stable")]
     arguments = gpu.read(avatar.arguments, np.uint32)
-    assert arguments.tolist() == [6, int(drawn.sum()), 0, 0]
+    assert arguments.tolist() == [18, int(drawn.sum()), 0, 0]
     order = gpu.read(avatar.drawn_order, np.uint32)
     np.testing.assert_array_equal(order[: drawn.sum()], front_to_back[::-1])
     np.testing.assert_array_equal(np.sort(order), np.arange(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from helpers.splat_scenes import one_splat, plain_camera
 from helpers.unity_shaders.avatar import Avatar
 from helpers.unity_shaders.gpu import Gpu, Target
 from helpers.unity_shaders.pictures import BACKGROUND, agreement, avatar_of, over, reference_picture, splat_picture
-from helpers.unity_shaders.scenes import Scene, View, made_scene, mixed_pose, views
+from helpers.unity_shaders.scenes import Scene, View, made_scene, mixed_pose, placed, views
 from helpers.unity_shaders.unity_camera import unity_eye
 
+from gstalker.bench import unity_fill
 from gstalker.kernels.camera import Camera
 from gstalker.kernels.gaussians import Gaussians, concatenate
 from gstalker.kernels.quantise import QuantisationBox
@@ -288,3 +290,27 @@ def test_composites_serve_both_slices_of_a_stereo_target_at_once(gpu: Gpu, splat
     for eye in (0, 1):
         wanted = composite(gpu, name, both[eye], both_under[eye][..., :3])
         np.testing.assert_allclose(gpu.pixels(target.color, eye)[..., :3], wanted, rtol=0, atol=1e-6)
+
+
+COUNTING_FRAGMENT = "float4 Fragment(GsSplatVaryings varyings) : SV_Target { return 1; }"
+
+
+@pytest.mark.parametrize("corners", [4, 8])
+def test_as_many_fragments_are_shaded_as_the_fill_benchmark_counts(gpu: Gpu, scene: Scene, corners: int):
+    """The package's vertex function with a fragment that adds one to its pixel, against `gstalker bench unity-fill`.
+
+    Corners are snapped to 1/256 px by the rasterizer: an edge moves by 1/512 px at most, which for splats this size is
+    below a share of 5e-4 of their fragments, and random in sign.
+    """
+    view = views(256)["close-up"]
+    avatar = avatar_of(gpu, scene)
+    avatar.globals["_GsCorners"] = corners
+    projected(avatar, scene, [view.camera])
+    whole = gpu.passes()["Splats"]
+    body = whole.body[: whole.body.index("float4 Fragment(")] + COUNTING_FRAGMENT
+    target = gpu.target(256, 256, color="rgba32_float")
+    avatar.draw(target, shader_pass=replace(whole, body=body, blend=("One", "One")), clear=True)
+    shaded = gpu.pixels(target.color)[..., 0].sum()
+    counted = unity_fill.count_fragments(placed(scene, 0.4), view.camera).polygons[corners]
+    assert shaded == pytest.approx(counted, rel=5e-4)
+    assert counted > 5e5

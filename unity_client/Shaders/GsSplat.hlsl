@@ -1,4 +1,4 @@
-// The drawn form of a splat: an oriented rectangle that ends where its alpha falls below 1/255.
+// The drawn form of a splat: an oriented polygon about the ellipse on which its own alpha falls below 1/255.
 #ifndef GS_SPLAT_INCLUDED
 #define GS_SPLAT_INCLUDED
 
@@ -10,6 +10,7 @@ StructuredBuffer<uint> _GsOrder;  // indices of Gaussians, farthest first
 uint _GsGaussianCount;
 uint _GsEye;                      // which eye's splats, where a draw call draws one eye
 float2 _GsTargetSize;             // px
+uint _GsCorners;                  // of a splat's polygon, 4 or more
 
 struct GsSplatVaryings
 {
@@ -21,14 +22,18 @@ struct GsSplatVaryings
 #endif
 };
 
-// Corner of the two triangles of a rectangle, vertex 0 to 5, each coordinate -1 or 1.
+// Corner of a regular polygon that the unit circle touches from within, as a fan of _GsCorners - 2 triangles. Four make
+// the oriented rectangle; more hug the ellipse closer, for more vertices.
 float2 GsCorner(uint vertex_id)
 {
-    return float2(vertex_id == 1 || vertex_id == 2 || vertex_id == 4 ? 1 : -1,
-        vertex_id == 2 || vertex_id == 4 || vertex_id == 5 ? 1 : -1);
+    uint in_triangle = vertex_id % 3;
+    uint corner = in_triangle == 0 ? 0 : vertex_id / 3 + in_triangle;
+    float half_angle = 3.14159265 / _GsCorners;
+    float angle = (2 * corner + 1) * half_angle;
+    return float2(cos(angle), sin(angle)) / cos(half_angle);
 }
 
-// Six vertices an instance, one instance a splat (two in GS_EYE_ARRAY, the eyes by turns).
+// Three vertices a triangle, an instance a splat (two in GS_EYE_ARRAY, the eyes by turns).
 GsSplatVaryings GsSplatVertex(uint vertex_id, uint instance_id)
 {
     GsSplatVaryings varyings;
@@ -47,7 +52,7 @@ GsSplatVaryings GsSplatVertex(uint vertex_id, uint instance_id)
     float2 offset_px = varyings.in_sigmas.x * splat.major_px + varyings.in_sigmas.y * across_px;
     float2 ndc = splat.centre_ndc + offset_px * 2.0 / _GsTargetSize;
     bool seen = varyings.color_opacity.a > 0.0;
-    varyings.position = seen ? float4(ndc, splat.depth_ndc, 1) : float4(2, 2, 0, 1);  // all six outside: nothing
+    varyings.position = seen ? float4(ndc, splat.depth_ndc, 1) : float4(2, 2, 0, 1);  // all of them outside: nothing
     return varyings;
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import slangpy as spy
 from helpers.unity_shaders.gpu import Gpu, Target
+from helpers.unity_shaders.shaderlab import ShaderPass
 
 from gstalker.kernels.gaussians import Gaussians
 from gstalker.kernels.quantise import QuantisationBox
@@ -29,6 +30,7 @@ SPLAT = np.dtype(
     ]
 )
 THREADS = 64
+CORNERS = 8
 TILE = 16
 SORT_BLOCK = 1024
 SORT_DIGITS = 16
@@ -71,6 +73,7 @@ class Avatar:
             "_GsBudget": NO_BUDGET,
             "_GsDepthMinimumNdc": 0.0,
             "_GsEyesPerDraw": 1,
+            "_GsCorners": CORNERS,
             "_GsVisibleCount": gpu.buffer(1),
         }
         self.posed = gpu.buffer(count, GAUSSIAN.itemsize)
@@ -131,7 +134,7 @@ class Avatar:
         self.drawn_order = sort(self.gpu, self.keys, self.order, self.count, DEPTH_KEY_BITS)
         self._run("WriteDrawArguments", {"_GsDrawArguments": self.arguments}, groups=1)
 
-    def draw(self, target: Target, *, eye: int = 0, shader_pass: str = "Splats", **options: Any) -> None:
+    def draw(self, target: Target, *, eye: int = 0, shader_pass: str | ShaderPass = "Splats", **options: Any) -> None:
         """One eye's splats, or with eye_array=True both, into a target."""
         values = {
             "_GsSplats": self.splats,
@@ -139,8 +142,10 @@ class Avatar:
             "_GsGaussianCount": self.count,
             "_GsEye": eye,
             "_GsTargetSize": self.globals["_GsTargetSize"],
+            "_GsCorners": self.globals["_GsCorners"],
         }
-        self.gpu.draw(self.gpu.passes()[shader_pass], target, values, arguments=self.arguments, **options)
+        chosen = self.gpu.passes()[shader_pass] if isinstance(shader_pass, str) else shader_pass
+        self.gpu.draw(chosen, target, values, arguments=self.arguments, **options)
 
     def weigh(self, size_px: tuple[int, int]) -> None:
         """After `project` of a picture of that size: how much each Gaussian shows in it, and who goes first."""
