@@ -52,6 +52,9 @@ class Bench:
     """File for the figures, JSON; replaced if it exists."""
 
     def run(self) -> None:
+        if "-" in self.part:  # unity-fill is the module unity_fill
+            dataclasses.replace(self, part=self.part.replace("-", "_")).run()
+            return
         known = parts()
         if self.part != ALL and self.part not in known:
             raise InputError(f"PART: expected one of {', '.join([ALL, *known])}, got {self.part!r}.")
