@@ -43,7 +43,8 @@ def test_a_killed_server_that_is_started_again_has_its_client_back_within_a_seco
     try:
         with AvatarClient(address, timeout_s=20.0) as client:
             for _ in range(30):
-                before, _, epoch = first_frame(client, 5.0)
+                first_frame(client, 5.0)
+            before, _, epoch = first_frame(client, 5.0)
             old = client.avatar.welcome.server_id
             server.process.kill()
             server.process.wait()
