@@ -16,11 +16,12 @@ from gstalker.runtime.errors import InputError
 def test_the_bench_compares_equal_results_and_says_how_fast_each_was():
     """Small and few, and no claim on the times: those are for `gstalker bench` on a quiet machine."""
     figures = deform.run(gaussians=200, cycles=1, frames=2, threads=1)
-    assert set(figures["speedup"]) == set(deform.TARGETS)
+    assert set(figures["speedup"]) == set(deform.COMPARED)
     assert figures["agreement"]["fused"] <= 1e-5
     for name, speedup in figures["speedup"].items():
         assert speedup == pytest.approx(figures["frame_ms"][name] / figures["fused_ms"])
-        assert figures["reached"][name] == (speedup >= deform.TARGETS[name])
+        if name in deform.TARGETS:
+            assert figures["reached"][name] == (speedup >= deform.TARGETS[name])
     assert figures["movers_only"]["moving"] == 80
     assert figures["chunked_form"] in figures["chunked_search_ms"]
     assert 0 < figures["share_of_sgemm"] < 2
@@ -29,7 +30,7 @@ def test_the_bench_compares_equal_results_and_says_how_fast_each_was():
 def test_ratios_are_of_whole_frames():
     """Worked by hand: 2 ms fused; ONNX Runtime 4 + 1 + 1 ms, with the kernel's own finish 4 + 0.4."""
     ort = {"network": 4.0, "apply": 1.0, "pack": 1.0, "kernel_finish": 0.4}
-    steps = dict.fromkeys(deform.TARGETS, ort) | {
+    steps = dict.fromkeys(deform.COMPARED, ort) | {
         "fused": {"frame": 2.0},
         "fused_movers_only": {"frame": 0.9},
         "sgemm": {"frame": 10.0},
@@ -40,7 +41,6 @@ def test_ratios_are_of_whole_frames():
     assert found["reached"] == {
         "onnxruntime_whole": True,
         "onnxruntime_chunked": True,
-        "lookup_as_trained_here": False,
         "lookup_as_published": False,
     }
     assert found["movers_only"]["share_of_time"] == 0.45
