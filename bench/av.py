@@ -220,15 +220,18 @@ def measure(log: Log, device: SimulatedDevice) -> np.ndarray:
     for refresh in range(round(BEGIN_S * DISPLAY_HZ), last, EVERY):
         at_s = lit_s[0] + refresh / DISPLAY_HZ
         seen = log.seen[int(np.searchsorted(lit_s, at_s + 1e-6)) - 1]  # what stays lit at this refresh
-        window = device.around(at_s, half)
-        picture_s = log.watch.locate(seen.content, seen.told_s)
-        sound_s = None
-        if window is not None and picture_s is not None:
-            near_s = picture_s - log.begins_s
-            sound_s = locate_sound(window / 32768, DEVICE_HZ, log.speech, AUDIO_RATE_HZ, near_s)
-        together = sound_s is not None and picture_s is not None
-        rows.append((at_s, 1000 * (sound_s + log.begins_s - picture_s) if together else np.nan))
+        rows.append((at_s, _leads_ms(log, device.around(at_s, half), seen)))
     return np.array(rows)
+
+
+def _leads_ms(log: Log, window: np.ndarray | None, seen: Seen) -> float:
+    """By how many ms the sound of a window is ahead of what was lit; NaN where either cannot be told."""
+    picture_s = log.watch.locate(seen.content, seen.told_s)
+    if window is None or picture_s is None or log.begins_s is None:
+        return np.nan
+    near_s = picture_s - log.begins_s
+    sound_s = locate_sound(window / 32768, DEVICE_HZ, log.speech, AUDIO_RATE_HZ, near_s)
+    return np.nan if sound_s is None else 1000 * (sound_s - near_s)
 
 
 def summary(offsets: np.ndarray, log: Log) -> dict[str, Any]:

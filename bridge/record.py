@@ -1,7 +1,12 @@
-"""Records what a server sends, as it was sent, into a session folder."""
+"""Records what a server sends, as it was sent, into a session folder.
+
+What the server takes back is not kept: a frame is written when its time has come, and of a speech that was cut only
+what could be heard.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +15,9 @@ from pathlib import Path
 from gstalker.bridge import schema
 from gstalker.bridge.client.client import AvatarClient, Received
 from gstalker.bridge.client.served_avatar import ServedAvatar
+from gstalker.bridge.client.settling import Settling
 from gstalker.bridge.errors import ServerLost
-from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, StreamEnd
+from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd, StreamEnd
 from gstalker.runtime import session
 from gstalker.runtime.session import (
     AudioEntry,
@@ -32,6 +38,8 @@ PATIENCE_S = 5.0  # how much longer than asked for a recording may take
 class RecordOptions:
     """What to record, and for how long."""
 
+    avatar: str = ""  # which of the server's; empty for its first
+    session_id: int = 0  # which session; 0 for the avatar's shared one
     seconds: float = 10.0  # of presentation time, from the first frame that comes
     unquantised: bool = True  # also the float32 frames, which `validate` compares with
     pictures: int = 0  # how many frames the Python client draws into the session
@@ -73,7 +81,15 @@ def record(
     if out.exists() and not (options.overwrite and (out / "session.json").is_file()):
         session.require_empty(out)
     topics = (FrameQ16, FrameF32, Audio) if options.unquantised else (FrameQ16, Audio)
-    with AvatarClient(address, client_name="gstalker record", timeout_s=options.timeout_s, topics=topics) as client:
+    with AvatarClient(
+        address,
+        avatar=options.avatar,
+        session_id=options.session_id,
+        client_name="gstalker record",
+        timeout_s=options.timeout_s,
+        topics=topics,
+        reconnect=False,
+    ) as client:
         recorder = _Recorder(client.avatar, out, options)
         end = recorder.run(client, progress)
         avatar = client.avatar
@@ -126,7 +142,9 @@ class _Recorder:
         self._writer: SessionWriter | None = None
         self._began_at_s = 0.0
         self._start_s = 0.0  # presentation time of the first message
-        self._last_index = {FrameQ16: -1, FrameF32: -1}
+        self._last_index = {FrameQ16: -1, FrameF32: -1}  # of the frames that are written
+        self._settling = Settling(avatar.welcome.audio_rate_hz)
+        self._progress_s = 0.0
 
     def run(self, client: AvatarClient, progress: Callable[[float], None]) -> SessionEnd:
         """Record until the time is up, the stream ends or the server is lost.
@@ -152,6 +170,9 @@ class _Recorder:
             reason = f"the recording failed: {error}"
             raise
         finally:
+            if self._writer is not None:
+                with contextlib.suppress(OSError, ValueError):  # after a full disk it is full still, and that was said
+                    self._store(self._settling.rest())
             end = self._writer.close(reason, complete=complete) if self._writer else None
         if end is None:
             raise ServerLost(f"{client.address.control}: expected frames, {reason} before the first one came.")
@@ -163,9 +184,9 @@ class _Recorder:
         if isinstance(message, StreamEnd):
             return "the stream ended", True
         if isinstance(message, FrameQ16 | FrameF32):
+            self.avatar.check_movers(message)
             if message.index <= self._last_index[type(message)]:
                 return "the server started again", False
-            self._last_index[type(message)] = message.index
         if isinstance(message, FrameQ16 | FrameF32 | Audio):
             if self._writer is None:
                 self._open(message.time_s, received.received_at_s)
@@ -173,8 +194,12 @@ class _Recorder:
             if over and isinstance(message, FrameQ16):
                 return "as long as asked for", True
             if not over:
-                self._store(message, received.received_at_s - self._began_at_s)
-                progress(message.time_s - self._start_s)
+                self._settling.put(received)
+                self._progress_s = max(self._progress_s, message.time_s - self._start_s)
+                progress(self._progress_s)
+        elif isinstance(message, SpeechEnd):
+            self._settling.put(received)
+        self._store(self._settling.settled())
         if self._writer and received.received_at_s - self._began_at_s > self.options.seconds + PATIENCE_S:
             return f"the server was more than {PATIENCE_S:g} s behind its clock", False
         return None
@@ -186,7 +211,16 @@ class _Recorder:
         self._writer = SessionWriter(self.out, session_info(avatar), avatar.canonical, avatar.part_ids, avatar.plate)
         self._start_s, self._began_at_s = start_s, received_at_s
 
-    def _store(self, message: FrameQ16 | FrameF32 | Audio, received_at_s: float) -> None:
+    def _store(self, settled: list[Received]) -> None:
+        for sequence in self._settling.void_sequences:
+            if self._writer is not None:
+                self._writer.leave_out_audio(sequence)
+        self._settling.void_sequences.clear()
+        for received in settled:
+            assert isinstance(received.message, FrameQ16 | FrameF32 | Audio)  # nothing else is held
+            self._store_one(received.message, received.received_at_s - self._began_at_s)
+
+    def _store_one(self, message: FrameQ16 | FrameF32 | Audio, received_at_s: float) -> None:
         assert self._writer is not None  # _take opened it
         if isinstance(message, Audio):
             entry = AudioEntry(
@@ -201,7 +235,7 @@ class _Recorder:
             self._writer.add_audio(entry, message.pcm)
             self.sound_s += message.sample_count / self.avatar.welcome.audio_rate_hz
             return
-        self.avatar.check_movers(message)
+        self._last_index[type(message)] = message.index
         entry = FrameEntry(
             payload="q16" if isinstance(message, FrameQ16) else "f32",
             index=message.index,

@@ -23,6 +23,12 @@ class Record:
     out: Path
     """Folder to write the session to."""
 
+    avatar: str = ""
+    """Which of the server's avatars, by name; its first if not given."""
+
+    session: int = 0
+    """Which session, by number; the avatar's shared one if not given."""
+
     seconds: float = 10.0
     """How long to record, seconds of presentation time; shorter where the stream ends before."""
 
@@ -54,6 +60,8 @@ class Record:
 
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         options = RecordOptions(
+            avatar=self.avatar,
+            session_id=self.session,
             seconds=self.seconds,
             unquantised=self.unquantised,
             pictures=self.pictures,

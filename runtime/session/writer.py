@@ -120,13 +120,17 @@ class SessionWriter:
         _append_line(self._sounds, dataclasses.replace(entry, first_sample=first, sample_count=len(pcm)))
         self._sequences.append(entry.sequence)
 
+    def leave_out_audio(self, sequence: int) -> None:
+        """A piece of sound came, but was taken back by the server: nothing of it is kept, and it is not missing."""
+        self._sequences.append(sequence)
+
     def close(self, reason: str, *, complete: bool) -> SessionEnd:
         """Close the files and say how the recording ended."""
         if self._wave is not None:
             self._wave.close()
         for file in (*self._data.values(), self._frames, self._sounds, self._sound_file):
             file.close()
-        if not self._sequences:
+        if self._wave is None:
             (self.folder / "audio.wav").unlink()  # nothing was heard: no file, rather than one that nobody can open
         missing = holes(self._indices["q16"]), holes(self._sequences)
         end = SessionEnd(reason, complete, *missing)

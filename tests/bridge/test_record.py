@@ -102,13 +102,37 @@ def after_the_first(monkeypatch: pytest.MonkeyPatch, change) -> None:
 
 def test_a_server_that_starts_again_ends_the_recording(running: Running, tmp_path: Path, monkeypatch):
     def again(frames: int, message):
-        return dataclasses.replace(message, index=0) if frames == 5 and isinstance(message, FrameQ16) else message
+        if not isinstance(message, FrameQ16):
+            return message
+        if frames == 4:
+            return dataclasses.replace(message, sent_at_s=0.3)  # the time of all frames so far is over
+        return dataclasses.replace(message, index=0) if frames == 5 else message
 
     after_the_first(monkeypatch, again)
     recorded = record(running.address, tmp_path / "s", SHORT)
     assert recorded.end.reason == "the server started again"
     assert not recorded.end.complete
     assert [e.index for e in SessionReader(tmp_path / "s").frames("q16")] == [0, 1, 2, 3, 4]
+
+
+def test_what_a_stop_takes_back_is_not_recorded_and_not_missing(running: Running, tmp_path: Path, monkeypatch):
+    """Frames and sound are sent two seconds ahead here, so nearly all of both is taken back."""
+    original = AvatarClient.messages
+
+    def stopping(self: AvatarClient, silence_s: float = 10) -> Iterator[Received]:
+        for number, received in enumerate(original(self, silence_s)):
+            if number == 20:
+                self.stop()
+            yield received
+
+    monkeypatch.setattr(AvatarClient, "messages", stopping)
+    recorded = record(running.address, tmp_path / "s", dataclasses.replace(SHORT, seconds=1.0))
+    session = SessionReader(tmp_path / "s")
+    assert recorded.end.complete
+    assert recorded.end.missing_frames == ()
+    assert recorded.end.missing_audio == ()
+    assert [e.index for e in session.frames("q16")] == list(range(25))
+    assert recorded.sound_s <= 0.3
 
 
 @pytest.mark.parametrize("lost_after", [0, 5])
