@@ -2,6 +2,9 @@
 #ifndef GS_QUANTISED_INCLUDED
 #define GS_QUANTISED_INCLUDED
 
+#include "GsTypes.hlsl"
+#include "GsWire.hlsl"
+
 // As sent, but for the scale, which stays a logarithm because that is what two frames are mixed in.
 struct GsMover
 {
@@ -11,10 +14,15 @@ struct GsMover
     float3 log_scale;
 };
 
+float3 GsThreeCodes(uint word)
+{
+    return float3(word & 1023, (word >> 10) & 1023, (word >> 20) & 1023);
+}
+
 // The rotation's word: three smaller components of 10 bits in the order w, x, y, z, and which one is left out.
 float4 GsDecodeRotation(uint word)
 {
-    float3 smaller = (float3(word & 1023, (word >> 10) & 1023, (word >> 20) & 1023) - 511.0) / (511.0 * sqrt(2.0));
+    float3 smaller = (GsThreeCodes(word) - GS_ROTATION_ZERO_CODE) / (GS_ROTATION_ZERO_CODE * sqrt(2.0));
     float largest = sqrt(max(1.0 - dot(smaller, smaller), 0.0));
     switch (word >> 30)
     {
@@ -30,9 +38,9 @@ GsMover GsDecodeMover(uint4 words, float4 box_minimum, float4 box_step)
 {
     GsMover mover;
     float3 position = float3(words.x & 0xFFFF, words.x >> 16, words.y & 0xFFFF);
-    float3 log_scale = float3(words.w & 1023, (words.w >> 10) & 1023, (words.w >> 20) & 1023);
+    float3 log_scale = GsThreeCodes(words.w);
     mover.mean_m = box_minimum.xyz + position * box_step.xyz;
-    mover.opacity = (words.y >> 16) / 65535.0;
+    mover.opacity = (words.y >> 16) / GS_POSITION_CODES;
     mover.quat_wxyz = GsDecodeRotation(words.z);
     mover.log_scale = box_minimum.w + log_scale * box_step.w;
     return mover;
