@@ -51,6 +51,8 @@ COMMANDS = {
     "export": Command("export", "Export", "run -> bundle NAME.gsavatar (PLY + ONNX)"),
     "render": Command("render", "Render", "bundle + speech -> MP4 with sound"),
     "serve": Command("serve", "Serve", "bundle + speech -> frames and sound over ZeroMQ"),
+    "say": Command("say", "Say", "sound file, microphone or PCM -> a running server's avatar speaks it"),
+    "devices": Command("devices", "Devices", "which microphones this machine has"),
     "stats": Command("stats", "Stats", "running server -> how it keeps time, live"),
     "keys": Command("keys", "Keys", "make and show the keys that reach a server from another machine"),
     "view": Command("view", "View", "running server or bundle -> the avatar in a browser"),
