@@ -19,6 +19,7 @@ from gstalker.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from gstalker.bridge.keys import ServerKeys
+    from gstalker.bridge.server.live_inputs import InputOptions
     from gstalker.bridge.server.options import ServeOptions
 
 
@@ -30,7 +31,27 @@ class Serve:
     """Avatar bundles NAME.gsavatar, of different names. All are served from the one address; clients choose by name."""
 
     audio: str | None = None
-    """What the avatars say: a WAV or any sound file, any rate. Without it they idle until a client has them speak."""
+    """What the avatars say: a sound file of any kind and rate; "mic" for the microphone, "mic:NAME" for another one;
+    "-" for 16-bit PCM on standard input. Without it they idle until a client has them speak. Live sound drives the
+    first avatar's shared session."""
+
+    pcm_rate_hz: Annotated[int, tyro.conf.arg(name="pcm-rate")] = 16_000
+    """Sample rate of the PCM on standard input, Hz."""
+
+    pcm_channels: int = 1
+    """Its channels: 1 or 2, interleaved."""
+
+    devices: bool = False
+    """List the sound devices that "mic:NAME" can name, and end."""
+
+    vmc: int | None = None
+    """UDP port on which to take a face and head from a VTuber program (VMC over OSC; 39539 is usual)."""
+
+    live_link: int | None = None
+    """UDP port on which to take a face and head from the Live Link Face app (11111 is usual)."""
+
+    face_from: str | None = None
+    """IP address of the phone or machine that sends the face. Without it only this machine may."""
 
     address: str = "tcp://127.0.0.1:5555"
     """Where requests are taken; frames go out from the port after it. Other addresses than loopback need --keys."""
@@ -83,6 +104,8 @@ class Serve:
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, a client's shutdown, or the end of the speech where that is asked for."""
+        if self.devices:
+            return _print_devices()
         self._check()
         console = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -92,8 +115,9 @@ class Serve:
 
         with console.status("loading the avatars"):
             server = prepare(
-                *(self.bundles, None if self.audio is None else Path(self.audio), self.address, self._options()),
+                *(self.bundles, self._recording(), self.address, self._options()),
                 keys=self._server_keys(),
+                inputs=self._inputs(),
                 threads=self.threads,
                 backend=self.backend,
             )
@@ -118,6 +142,26 @@ class Serve:
             for line in server.summary():
                 print(line, flush=True)
 
+    @property
+    def _is_microphone(self) -> bool:
+        return self.audio is not None and (self.audio == "mic" or self.audio.startswith("mic:"))
+
+    def _recording(self) -> Path | None:
+        return None if self.audio in (None, "-") or self._is_microphone else Path(self.audio)
+
+    def _inputs(self) -> InputOptions:
+        from gstalker.bridge.server.live_inputs import InputOptions
+
+        return InputOptions(
+            microphone=(self.audio or "").partition(":")[2] if self._is_microphone else None,
+            pipe=self.audio == "-",
+            pipe_rate_hz=self.pcm_rate_hz,
+            pipe_channel_count=self.pcm_channels,
+            vmc_port=self.vmc,
+            live_link_port=self.live_link,
+            face_from=self.face_from,
+        )
+
     def _check(self) -> None:
         if not self.bundles:
             raise InputError("bundle: expected at least one avatar NAME.gsavatar, got none.")
@@ -136,8 +180,13 @@ class Serve:
             raise InputError(f"--metrics-port: expected 0 to 65535, got {self.metrics_port}.")
         if self.allow and self.keys is None:
             raise InputError("--allow: expected --keys with it, the server's own keys.")
-        if self.exit_when_done and (self.audio is None or self.loop):
-            raise InputError("--exit-when-done: expected --audio and no --loop, or there is no end to wait for.")
+        if self.exit_when_done and (self._recording() is None or self.loop):
+            raise InputError(
+                "--exit-when-done: expected --audio with a file and no --loop, or there is no end to wait for."
+            )
+        for name, port in (("--vmc", self.vmc), ("--live-link", self.live_link)):
+            if port is not None and not 1 <= port <= 65535:
+                raise InputError(f"{name}: expected a port of 1 to 65535, got {port}.")
 
     def _options(self) -> ServeOptions:
         from gstalker.bridge.server.options import Limits, ServeOptions, SessionOptions
@@ -156,6 +205,14 @@ class Serve:
         from gstalker.bridge.keys import ServerKeys, read_allowed, read_key_pair
 
         return ServerKeys(read_key_pair(self.keys), read_allowed(self.allow))
+
+
+def _print_devices() -> None:
+    from gstalker.bridge.inputs.microphone import list_devices
+
+    for device in list_devices():
+        default = ", the default" if device.default else ""
+        print(f"{device.number:3d}  {device.name} ({device.host_api}, {device.rate_hz} Hz{default})")
 
 
 @contextmanager

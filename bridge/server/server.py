@@ -15,6 +15,7 @@ from gstalker.bridge.codec import encode
 from gstalker.bridge.keys import ServerKeys
 from gstalker.bridge.server.authentication import ServerSockets, open_sockets
 from gstalker.bridge.server.delivery import Delivery
+from gstalker.bridge.server.live_inputs import InputOptions, LiveInputs
 from gstalker.bridge.server.loaded_avatar import LoadedAvatar
 from gstalker.bridge.server.logs import say, server_log
 from gstalker.bridge.server.metrics import TAKE_EVERY_S, Pulse, ServerMetrics
@@ -45,7 +46,7 @@ class AvatarServer:
     Attributes:
         table: its sessions; requests: who may ask what, and the counts of refusals.
         pulse, metrics: for those who watch from other threads.
-        live: called in every round, with the server: what brings live sound or faces into the sessions.
+        live: what drives the first avatar's shared session from outside of the wire.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class AvatarServer:
         recording: np.ndarray | None,
         options: ServeOptions,
         keys: ServerKeys | None = None,
+        live: LiveInputs | None = None,
     ) -> None:
         """Warm up and bind the sockets.
 
@@ -66,6 +68,7 @@ class AvatarServer:
             recording: (S,) float32 at 16 kHz that `play` says, or None.
             options: how to run.
             keys: who the server is and whom it lets in.
+            live: what drives the first avatar's shared session; the server closes it.
 
         Raises:
             InputError: a port is taken, or the avatar's frames cannot be packed.
@@ -74,7 +77,7 @@ class AvatarServer:
         self.address, self.options = address, options
         for avatar in avatars:
             avatar.warm_up()
-        self.live: list[Callable[[AvatarServer], None]] = []
+        self.live = live or LiveInputs()
         self._sockets = self._open(context, address, avatars, keys)
         self.pulse = Pulse()
         self.metrics = ServerMetrics(self.pulse, self._sockets.door)
@@ -83,6 +86,7 @@ class AvatarServer:
             self._delivery, self._subscriptions = delivery, delivery.subscriptions
             self.table = SessionTable(avatars, recording, options, delivery.publish, delivery.subscriptions)
             self.requests = Requests(self.table, options, address.publication_port)
+            self.requests.source = lambda: self.live.status
             self._refuse_what_cannot_be_answered()
         except BaseException:
             self._sockets.close()
@@ -113,8 +117,9 @@ class AvatarServer:
         return [f"{self.table.avatar_of(s).name}: {s.statistics.summary()}" for s in self.table.shared]
 
     def close(self) -> None:
-        """Close the sockets; what has not left by now is lost."""
+        """Close the sockets and the live inputs; what has not left by now is lost."""
         self._sockets.close()
+        self.live.close()
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Serve until `stop` says so, a client ends it, or the recording is over where that was asked for."""
@@ -138,9 +143,8 @@ class AvatarServer:
         self.pulse.beat()
         self._delivery.follow()
         self._answer_requests()
-        for bring in self.live:
-            bring(self)
         self._start_sessions()
+        self.live.pump(self.table.shared[0])
         for session in due_by_deadline(self.table):
             self._step(session)
         if time.perf_counter() >= self._sweep_at_s:
@@ -155,6 +159,7 @@ class AvatarServer:
             refused=self.requests.refused,
             load=self.table.busy.load(),
         )
+        self.live.report()
         self._sweep_at_s = time.perf_counter() + SWEEP_S
 
     def _step(self, session: Session) -> None:
@@ -226,14 +231,15 @@ def prepare(
     options: ServeOptions,
     *,
     keys: ServerKeys | None = None,
+    inputs: InputOptions | None = None,
     threads: int = 1,
     backend: str = "auto",
 ) -> AvatarServer:
-    """Load avatars and speech and bind the sockets.
+    """Load avatars and speech, open the live inputs and bind the sockets.
 
     Raises:
-        InputError: a bundle, the sound or the address is not what it should be, two avatars share a name, or a port
-            is taken.
+        InputError: a bundle, the sound or the address is not what it should be, two avatars share a name, a device or
+            package is not there, or a port is taken.
     """
     place = parse_address(address)
     check_server_address(place, keys)
@@ -247,4 +253,9 @@ def prepare(
                 "One bundle serves any number of sessions."
             )
         avatars.append(avatar)
-    return AvatarServer(zmq.Context.instance(), place, avatars, recording, options, keys)
+    live = LiveInputs.open(inputs or InputOptions())
+    try:
+        return AvatarServer(zmq.Context.instance(), place, avatars, recording, options, keys, live)
+    except BaseException:
+        live.close()
+        raise

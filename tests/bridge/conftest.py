@@ -71,6 +71,14 @@ def speech_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds of a tone, 16 kHz."""
+    path = tmp_path_factory.mktemp("speech") / "long.wav"
+    write_wav(path, (0.3 * np.sin(np.arange(12 * 16_000) / 17)).astype(np.float32))
+    return path
+
+
+@pytest.fixture(scope="session")
 def silent_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WAV with a header and no sample."""
     path = tmp_path_factory.mktemp("silent") / "empty.wav"

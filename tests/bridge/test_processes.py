@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.made_session import write_made_session
+from helpers.raw_client import RawClient
 
 from gstalker.bridge import schema
 from gstalker.cli.main import main
@@ -93,6 +94,82 @@ def test_a_signal_ends_a_server_cleanly_and_it_says_how_it_kept_time(
     assert code == 0, err
     assert "made: 0 frames sent, 0 late, 0 dropped" in out
     assert "Traceback" not in err
+
+
+def test_speech_is_cut_where_the_clock_stands_when_a_stop_comes(bundle_path: Path, long_speech: Path, free_port: int):
+    address = f"tcp://127.0.0.1:{free_port}"
+    with Server(bundle_path, "--audio", long_speech, "--address", address), RawClient(address) as client:
+        welcome = client.hello()
+        client.subscribe(welcome, schema.FrameQ16, schema.Audio, schema.SpeechEnd)
+        ahead = client.take(schema.Audio, 75)  # a lead of 2 s is 50: presentation has begun
+        before = client.ask(schema.Ping(1, 0.0), schema.Pong)
+        client.ask(schema.Stop(2), schema.Done)
+        after = client.ask(schema.Ping(3, 0.0), schema.Pong)
+        sent: list[schema.Message] = []
+        while not isinstance(sent[-1] if sent else None, schema.SpeechEnd):
+            sent.append(client.receive())
+        end = sent.pop()
+        following = [client.receive() for _ in range(10)]
+        stats = client.ask(schema.GetStats(4), schema.Stats)
+    assert isinstance(end, schema.SpeechEnd)
+    assert end.cut
+    # On the server's own clock: the margin of 20 ms and at most one frame, however slow this machine is.
+    assert before.stream_time_s < end.time_s <= after.stream_time_s + 0.06 + 1e-6
+    ahead += [m for m in sent if isinstance(m, schema.Audio)]
+    assert ahead[-1].time_s > end.time_s, "nothing had been sent ahead: the stop was not put to the test"
+    assert not [m for m in following if isinstance(m, schema.Audio)]
+    again = [m for m in following if isinstance(m, schema.FrameQ16)]
+    assert end.time_s - 1e-6 <= again[0].time_s < ahead[-1].time_s
+    assert stats.frames_superseded > 0
+    assert not stats.speaking
+
+
+def test_two_clients_have_sessions_of_their_own_and_one_ends_the_server(
+    bundle_path: Path, other_path: Path, free_port: int
+):
+    address = f"tcp://127.0.0.1:{free_port}"
+    with Server(bundle_path, other_path, "--address", address, "--allow-shutdown", "--seed", 3) as server:
+        assert server.first_line == f"serving made at {address}\n"
+        with RawClient(address) as one, RawClient(address) as two:
+            first, second = one.hello(private=True), two.hello(avatar_name="other", private=True)
+            assert (first.session_id, second.session_id) == (3, 4)
+            one.subscribe(first, schema.FrameQ16, schema.StreamEnd)
+            two.subscribe(second, schema.FrameQ16, schema.Audio)
+            speech_id = two.ask(schema.OpenSpeech(1, 16_000, 1, False), schema.SpeechOpened).speech_id
+            pcm = np.full((16_000, 1), 999, np.int16)
+            two.ask(schema.PushSpeech(2, speech_id, 0, 16_000, 1, pcm), schema.SpeechState)
+            two.ask(schema.CloseSpeech(3, speech_id), schema.SpeechState)
+            assert (two.take(schema.Audio, 3)[0].pcm == 999).all()
+            assert one.take(schema.FrameQ16, 5)[-1].session_id == 3
+            one.ask(schema.Shutdown(4), schema.Done)
+            one.take(schema.StreamEnd, 1)
+        out, err = server.process.communicate(timeout=60)
+    assert server.process.returncode == 0, err
+    assert "made: 0 frames sent" in out
+    assert "other: 0 frames sent" in out
+
+
+def test_sound_on_standard_input_is_spoken(bundle_path: Path, free_port: int):
+    address = f"tcp://127.0.0.1:{free_port}"
+    command = [*GSTALKER, "serve", str(bundle_path), "--audio", "-", "--pcm-rate", "8000", "--address", address, *LEAD]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith(b"serving made")
+        with RawClient(address) as client:
+            client.subscribe(client.hello(), schema.Audio, schema.SpeechEnd)
+            process.stdin.write(np.full(8000, 4000, "<i2").tobytes())
+            process.stdin.close()
+            sounds = client.take(schema.Audio, 25)
+            assert client.take(schema.SpeechEnd, 1)[0].cut is False
+            assert "standard input: ended" in client.ask(schema.GetStats(1), schema.Stats).source
+        middle = np.concatenate([s.pcm for s in sounds])[2000:14_000]
+        np.testing.assert_allclose(middle, 4000, atol=2)  # the resampler's ripple
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_a_server_killed_in_the_middle_leaves_a_session_that_says_so_and_can_be_read(
@@ -206,9 +283,15 @@ def test_an_address_that_others_could_reach_is_refused(bundle_path: Path, capsys
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--exit-when-done",), "--exit-when-done: expected --audio and no --loop"),
+        (("--exit-when-done",), "--exit-when-done: expected --audio with a file and no --loop"),
         (("--lead", "0"), "--lead: expected 0.02 to 2 seconds, got 0"),
         (("--threads", "0"), "--threads: expected 1 or more, got 0"),
+        (("--seed", "-1"), "--seed: expected 0 to 4294967295, got -1"),
+        (("--max-clients", "0"), "--max-clients and --max-sessions: expected 1 to 10000 and 0 to 10000, got 0 and 16"),
+        (("--allow", "friend"), "--allow: expected --keys with it"),
+        (("--vmc", "0"), "--vmc: expected a port of 1 to 65535, got 0"),
+        (("--audio", "-", "--exit-when-done"), "--exit-when-done: expected --audio with a file"),
+        (("--backend", "abacus"), "abacus"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(words: tuple[str, ...], text: str, bundle_path: Path, capsys):

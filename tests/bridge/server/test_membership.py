@@ -57,9 +57,10 @@ def test_one_clients_flood_leaves_the_others_their_share():
     members = Membership(Limits(requests_a_second=10, request_burst=20), 0.0)
     members.enter(b"a", "", 1, 0.0)
     members.enter(b"b", "", 1, 0.0)
+    for _ in range(20):
+        members.take_request(b"a", 0.0)
     with pytest.raises(RequestRefused, match="at most 10 requests a second") as no:
-        for _ in range(21):
-            members.take_request(b"a", 0.0)
+        members.take_request(b"a", 0.0)
     assert no.value.code == "too_fast"
     assert no.value.retry_after_s == pytest.approx(0.1)
     for _ in range(20):
@@ -69,10 +70,10 @@ def test_one_clients_flood_leaves_the_others_their_share():
 def test_strangers_share_one_allowance_so_that_identities_cost_no_memory():
     limits = Limits(requests_a_second=10, request_burst=20, client_count=3)
     members = Membership(limits, 0.0)
-    with pytest.raises(RequestRefused):
-        for number in range(1000):
-            members.take_request(f"stranger {number}".encode(), 0.0)
-    assert number == 20 + HELLO_WEIGHT * 3
+    for number in range(round(20 + HELLO_WEIGHT * 3)):
+        members.take_request(f"stranger {number}".encode(), 0.0)
+    with pytest.raises(RequestRefused, match="at most 10 requests a second"):
+        members.take_request(b"one more", 0.0)
     assert len(members) == 0
 
 

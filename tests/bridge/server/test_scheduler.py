@@ -12,9 +12,9 @@ from gstalker.bridge.server.scheduler import STEPS_A_ROUND, due_by_deadline, one
 class Several:
     """Sessions that share a thread: computing a frame of one moves the clock of all."""
 
-    def __init__(self, count: int, takes_s: float, **options: float) -> None:
+    def __init__(self, count: int, takes_s: float, *, lead_s: float) -> None:
         self.clock = TurnedClock()
-        self.runs = [Run(300, clock=self.clock, session_id=1 + n, **options) for n in range(count)]
+        self.runs = [Run(300, clock=self.clock, session_id=1 + n, lead_s=lead_s) for n in range(count)]
         for run in self.runs:
             run.maker.takes_s = takes_s
 
