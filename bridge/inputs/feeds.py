@@ -13,6 +13,7 @@ from gstalker.bridge.server.controls import FaceControls
 from gstalker.bridge.server.speech import SpeechTimeline
 
 PIECES_A_CALL = 64
+FRESH_S = 0.1  # of live sound that came before anybody listened
 AHEAD_S = 2.0  # of sound that can wait: so much is moved ahead, the rest stays where it comes from
 
 
@@ -37,6 +38,8 @@ class SoundFeed:
 
     def pump(self, speech: SpeechTimeline) -> None:
         """Hand over what has come; once for every frame, or oftener."""
+        if self.source.live and self._speech_id is None:
+            self._drop_stale()
         for _ in range(PIECES_A_CALL):
             if not self.source.live and speech.waiting_s > AHEAD_S:
                 return
@@ -53,6 +56,15 @@ class SoundFeed:
     def close(self) -> None:
         """End the source."""
         self.source.close()
+
+    def _drop_stale(self) -> None:
+        """Of live sound from before an utterance keep only what has come just now, or it would be late for ever."""
+        newest: list[np.ndarray] = []
+        while (piece := self.source.read()) is not None:
+            newest.append(piece)
+            while len(newest) > 1 and sum(map(len, newest[1:])) > FRESH_S * self.source.rate_hz:
+                newest.pop(0)
+        self._held = np.concatenate(newest) if newest else None
 
     def _push(self, speech: SpeechTimeline, piece: np.ndarray) -> bool:
         for _ in range(2):

@@ -182,6 +182,15 @@ def test_a_microphones_sound_reaches_the_timeline_and_a_pulled_one_ends_its_utte
     assert timeline.speech_at(79) == 1, "a new utterance"
 
 
+def test_what_was_heard_before_anybody_listened_is_left_out(fake: FakeSounddevice, microphone: Microphone):
+    feed, timeline = SoundFeed(microphone), SpeechTimeline(FRONT)
+    for number in range(100):
+        fake.streams[0].feed(np.full((480, 1), number, np.int16))
+    feed.pump(timeline)
+    assert 0.09 <= timeline.waiting_s <= 0.11
+    assert timeline.received_s(0) == pytest.approx(0.11, abs=0.011)
+
+
 def test_after_a_stop_what_the_microphone_hears_then_is_a_new_utterance(fake: FakeSounddevice, microphone: Microphone):
     feed, timeline = SoundFeed(microphone), SpeechTimeline(FRONT)
     for frame in range(60):
