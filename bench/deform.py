@@ -14,7 +14,7 @@ from gstalker.bench.contenders.lookup_graph import OURS, PUBLISHED, LookupSizes,
 from gstalker.bench.contenders.made_field import BOX, FLOPS_A_GAUSSIAN, MadeField, made_field
 from gstalker.kernels.fused_field import FusedField
 from gstalker.runtime.errors import InputError
-from gstalker.runtime.infer import apply_deltas
+from gstalker.runtime.infer_apply import apply_deltas
 
 COMPARED = ("onnxruntime_whole", "onnxruntime_chunked", "lookup_as_trained_here", "lookup_as_published")
 TARGETS = {"onnxruntime_whole": 1.8, "onnxruntime_chunked": 1.6, "lookup_as_published": 60.0}

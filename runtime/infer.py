@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from gstalker.kernels.frame import Frame
 from gstalker.runtime.audio import log_mel, mel_windows, video_frame_count
 from gstalker.runtime.bundle import AvatarBundle
+from gstalker.runtime.infer_apply import apply_deltas
+from gstalker.runtime.infer_audio import BoundAudio
 from gstalker.runtime.infer_backends import AUTO, BackendChoice, open_session
 from gstalker.runtime.infer_field import AvatarField
 from gstalker.runtime.poses import head_pose_vector as head_pose_vector  # for the bridge, which sees this module alone
@@ -303,53 +303,6 @@ class AvatarRuntime:
             "torso_rigid": np.stack([rigid for rigid, _ in torsos]),
             "torso_deltas": np.stack([deltas for _, deltas in torsos]),
         }
-
-
-def apply_deltas(
-    means: np.ndarray,
-    quats_wxyz: np.ndarray,
-    scales: np.ndarray,
-    opacities: np.ndarray,
-    opacity_logits: np.ndarray,
-    deltas: np.ndarray,
-    torso_deltas: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The networks' outputs (Mh, 11) and (Mt, 3) onto the canonical movers, in NumPy: means, quats, scales, opacities.
-
-    Args:
-        means, quats_wxyz, scales, opacities, opacity_logits: of the M = Mh + Mt canonical movers; unit quaternions.
-    """
-    head = len(deltas)
-    means, quats, scales, opacities = means.copy(), quats_wxyz.copy(), scales.copy(), opacities.copy()
-    means[:head] += deltas[:, 0:3]
-    means[head:] += torso_deltas
-    quats[:head] += deltas[:, 3:7]
-    quats[:head] /= np.linalg.norm(quats[:head], axis=1, keepdims=True)
-    scales[:head] *= np.exp(deltas[:, 7:10])
-    opacities[:head] = 1 / (1 + np.exp(-(opacity_logits[:head] + deltas[:, 10])))
-    return means, quats, scales, opacities
-
-
-class BoundAudio:
-    """audio.onnx for one window at a time, with everything bound beforehand. Callers take turns."""
-
-    def __init__(self, session: Any, bundle: AvatarBundle) -> None:
-        """Bind buffers of the bundle's sizes."""
-        front = bundle.manifest.audio
-        self._window = np.zeros((1, front.window_mel_frames, front.log_mel.mel_bands), np.float32)
-        self._code = np.zeros((1, bundle.manifest.sizes.audio_code), np.float32)
-        self._session, self._binding, self._lock = session, session.io_binding(), threading.Lock()
-        self._binding.bind_input("mel_window", "cpu", 0, np.float32, self._window.shape, self._window.ctypes.data)
-        self._binding.bind_output("audio_code", "cpu", 0, np.float32, self._code.shape, self._code.ctypes.data)
-
-    def code_into(self, mel_window: np.ndarray, out: np.ndarray) -> None:
-        """See `AvatarRuntime.audio_code_into`."""
-        if np.shape(mel_window) != self._window.shape[1:]:
-            raise ValueError(f"mel_window: expected shape {self._window.shape[1:]}, got {np.shape(mel_window)}.")
-        with self._lock:
-            self._window[0] = mel_window
-            self._session.run_with_iobinding(self._binding)
-            out[:] = self._code[0]
 
 
 def to_and_fro(index: int, count: int) -> int:

@@ -16,7 +16,7 @@ from gstalker.bench.contenders.lookup_graph import OURS, PUBLISHED, LookupSizes,
 from gstalker.bench.contenders.made_field import BOX, MadeField, made_field
 from gstalker.kernels.fused_field import FusedField
 from gstalker.kernels.quantise import BYTES_PER_MOVER, pack_movers
-from gstalker.runtime.infer import apply_deltas
+from gstalker.runtime.infer_apply import apply_deltas
 from gstalker.runtime.infer_backends import OrtField, onnxruntime_module
 from gstalker.runtime.infer_graph import with_free_rows
 
