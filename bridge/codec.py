@@ -24,6 +24,7 @@ import numpy as np
 from gstalker.bridge import schema
 from gstalker.bridge.errors import WireError, WireVersionError
 from gstalker.bridge.schema import Array, Message, Value
+from gstalker.bridge.untrusted_msgpack import UNREADABLE, read_flat_map
 
 _PREFIX = struct.Struct("<16s4sHHII")
 _HEADER_GUESS_BYTES = 1024  # msgpack would begin with 256 kB for every message, and grows where it must
@@ -224,22 +225,13 @@ def _message_type(topic_bytes: bytes) -> type[Message]:
 
 def _decode_header(kind: type[Message], packed: memoryview) -> dict[str, Any]:
     try:
-        pairs = msgpack.unpackb(packed, raw=False, object_pairs_hook=_unique_pairs, strict_map_key=True)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        pairs = read_flat_map(packed)
+    except UNREADABLE as error:
         raise WireError(f"{kind.TOPIC}: expected a msgpack map as header, could not read it ({error}).") from error
-    if not isinstance(pairs, dict):
-        raise WireError(f"{kind.TOPIC}: expected a msgpack map as header, got {type(pairs).__name__}.")
     expected = {name for name, _ in _values(kind)}
     if pairs.keys() != expected:
         raise WireError(f"{kind.TOPIC}: expected the fields {sorted(expected)}, got {sorted(map(str, pairs))[:40]}.")
     return {name: _checked(f"{kind.TOPIC}.{name}", spec, pairs[name]) for name, spec in _values(kind)}
-
-
-def _unique_pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("a key stands twice in the map")
-    return unique
 
 
 def _decode_payload(kind: type[Message], values: dict[str, Any], payload: memoryview) -> dict[str, np.ndarray]:

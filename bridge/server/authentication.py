@@ -10,7 +10,8 @@
 ZeroMQ asks over an in-process socket (ZAP, its RFC 27) whether a key may come in; the door compares the 32 bytes
 with the allowed ones and looks at nothing else, so no name, path or code is ever taken from the wire. ZeroMQ limits
 neither the number of connections nor what a connected peer may waste: the door counts connections through the
-sockets' monitors, closes those beyond the cap, and closes those whose messages are nonsense again and again.
+sockets' monitors, closes those beyond the cap, those that send without end (on Linux, where the system counts
+bytes), and those whose messages are nonsense again and again.
 
 The door runs in a thread of its own, so a busy field does not keep anybody waiting outside.
 """
@@ -18,7 +19,6 @@ The door runs in a thread of its own, so a busy field does not keep anybody wait
 from __future__ import annotations
 
 import logging
-import socket as system_socket
 import threading
 import time
 from collections import Counter
@@ -30,16 +30,16 @@ from zmq.utils.monitor import parse_monitor_message
 
 from gstalker.bridge import schema
 from gstalker.bridge.keys import ServerKeys
+from gstalker.bridge.server.connection import Connection, bytes_received, peer_of, shut_down
 from gstalker.bridge.server.logs import say, server_log
 from gstalker.bridge.transport import MAX_CONNECTIONS, ZAP_DOMAIN, Address, bind_server
 from gstalker.runtime.errors import InputError
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 MAX_OFFENCES = 100  # messages that mean nothing, of one connection at once
-FORGIVEN_A_SECOND = 1.0
 SUBSCRIPTION_OFFENCE = 0.05  # what a sound subscription counts as: 2,000 at once or 20 a second are no display
 SUBSCRIPTIONS_A_CALL = 64
-TURN_MS = 200
+TURN_MS = 100
 # Why a connection was not taken or was closed, as metrics name it.
 REASONS = {
     "key_not_allowed": "the client's key is not among the allowed ones",
@@ -48,6 +48,7 @@ REASONS = {
     "no_handshake": "the handshake broke off or took too long",
     "protocol": "it does not speak ZeroMQ as it should",
     "too_many": "there are as many connections as the server takes",
+    "too_much": "it sent more than any client has to say",
     "offences": "it went on sending messages that mean nothing",
 }
 _WATCHED = (
@@ -72,17 +73,9 @@ class DoorCounts:
 
 
 @dataclass
-class _Connection:
-    peer: tuple[str, int]
-    offences: float = 0.0  # as of `offended_s`; forgiven as time goes by
-    offended_s: float = 0.0
-    shown_out: bool = False  # by the door, which has counted it
-
-
-@dataclass
 class _Monitor:
     events: zmq.Socket
-    connections: dict[int, _Connection] = field(default_factory=dict)  # by the system's number of the socket
+    connections: dict[int, Connection] = field(default_factory=dict)  # by the system's number of the socket
     failure: str = ""  # of the handshake whose connection is about to close
 
 
@@ -137,11 +130,7 @@ class Door:
             for monitor in self._monitors:
                 connection = monitor.connections.get(number)
                 if connection is not None:
-                    now_s = time.monotonic()
-                    forgiven = (now_s - connection.offended_s) * FORGIVEN_A_SECOND
-                    connection.offences = max(0.0, connection.offences - forgiven) + weight
-                    connection.offended_s = now_s
-                    if connection.offences >= MAX_OFFENCES:
+                    if connection.offended(weight, time.monotonic()) >= MAX_OFFENCES:
                         self._show_out(number, connection, "offences")
                     return
 
@@ -150,7 +139,11 @@ class Door:
         sockets = [m.events for m in self._monitors] + ([self._asked] if self._asked is not None else [])
         for socket in sockets:
             poller.register(socket, zmq.POLLIN)
+        look_at_s = time.monotonic()
         while not self._stop.is_set():
+            if time.monotonic() >= look_at_s:
+                self._look_at_volumes()
+                look_at_s = time.monotonic() + TURN_MS / 1000
             try:
                 ready = dict(poller.poll(TURN_MS))
                 if self._asked is not None and self._asked in ready:
@@ -195,18 +188,32 @@ class Door:
             monitor.failure = ""
 
     def _came(self, monitor: _Monitor, number: int) -> None:
-        peer = _peer_of(number)
+        peer = peer_of(number)
         with self._lock:
             self._accepted += 1
             if peer is None:  # gone already; its end is reported next
                 return
-            monitor.connections[number] = _Connection(peer)
+            monitor.connections[number] = Connection(peer)
             if len(monitor.connections) > self._max_connections:
                 self._show_out(number, monitor.connections[number], "too_many")
 
-    def _show_out(self, number: int, connection: _Connection, reason: str) -> None:
+    def _look_at_volumes(self) -> None:
+        """Close connections that send without end.
+
+        ZeroMQ caps a message's parts, not how many there are, and keeps them all until the last one has come: one
+        client could fill the memory.
+        """
+        now_s = time.monotonic()
+        with self._lock:
+            for monitor in self._monitors:
+                for number, connection in monitor.connections.items():
+                    received = bytes_received(number)
+                    if received is not None and connection.sends_too_much(received, now_s):
+                        self._show_out(number, connection, "too_much")
+
+    def _show_out(self, number: int, connection: Connection, reason: str) -> None:
         """Close a connection; the lock is held."""
-        if not connection.shown_out and _close(number, connection.peer):
+        if not connection.shown_out and shut_down(number, connection.peer):
             connection.shown_out = True
             self._refuse(reason, connection.peer[0])
 
@@ -318,32 +325,3 @@ def _may_exist(wanted: bytes) -> bool:
         if wanted.startswith(topic) and digits.isdigit() and int(digits) <= schema.MAX_SESSION_ID:
             return True
     return False
-
-
-def _peer_of(number: int) -> tuple[str, int] | None:
-    """Address and port of who is at the other end of one of the system's sockets, which stays ZeroMQ's."""
-    try:
-        borrowed = system_socket.socket(fileno=number)
-    except OSError:
-        return None
-    try:
-        host, port = borrowed.getpeername()[:2]
-    except (OSError, ValueError, TypeError):
-        return None
-    finally:
-        borrowed.detach()
-    return host.removeprefix("::ffff:"), port
-
-
-def _close(number: int, peer: tuple[str, int]) -> bool:
-    """End a connection that still is this peer's; ZeroMQ sees it end and tidies up. Returns whether it was."""
-    if _peer_of(number) != peer:
-        return False
-    borrowed = system_socket.socket(fileno=number)
-    try:
-        borrowed.shutdown(system_socket.SHUT_RDWR)
-    except OSError:
-        return False
-    finally:
-        borrowed.detach()
-    return True

@@ -16,6 +16,7 @@ from gstalker.bridge.server.controls import FaceControls
 from gstalker.bridge.server.loaded_avatar import LoadedAvatar
 from gstalker.bridge.server.session import Session
 from gstalker.bridge.server.speech import SpeechTimeline
+from gstalker.bridge.untrusted_msgpack import UNREADABLE, read_tree
 
 FORMAT = 1
 MAX_STATE_BYTES = 200_000  # as the messages allow
@@ -78,8 +79,8 @@ def _read(data: bytes) -> dict[str, Any]:
     if len(data) > schema.MAX_REQUEST_BYTES:
         raise RequestRefused("bad_value", f"state: expected at most {MAX_STATE_BYTES} bytes, got {len(data)}.")
     try:
-        state = msgpack.unpackb(data, raw=False, strict_map_key=True)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        state = read_tree(data)
+    except UNREADABLE as error:
         raise RequestRefused("bad_value", f"state: expected msgpack, could not read it ({error!s:.100}).") from error
     if not isinstance(state, dict) or state.keys() != _FIELDS:
         raise RequestRefused("bad_value", f"state: expected a map of {sorted(_FIELDS)}.")
