@@ -31,7 +31,7 @@ MAX_TEXT_BYTES = 255
 _LARGEST_WEIGHT = 4.0  # ARKit's stay within 0..1, give or take what calibration in the app adds
 # Positive yaw turns the face to the person's right, positive pitch up, positive roll towards its right shoulder, all
 # for a picture that is not mirrored; in avatar axes (y down, z into the head) those are turns of these signs.
-_SIGNS_YXZ = np.array([1.0, -1.0, 1.0])
+_SIGNS_YXZ = np.array([1.0, -1.0, -1.0])
 
 # In the order of the datagram.
 WEIGHT_NAMES = (

@@ -75,6 +75,23 @@ def test_a_live_link_datagram_gives_weights_by_name_and_the_heads_turn():
     np.testing.assert_allclose(turn, [0, 0.1 * np.pi, 0], atol=1e-6)
 
 
+def test_positive_turns_go_right_up_and_to_the_right_shoulder():
+    """The person's own right is the picture's left, x below 0; up is y below 0."""
+
+    def turned(at: int) -> np.ndarray:
+        sent = values()
+        sent[at] = 0.1
+        state = parse_live_link(live_link(sent))
+        assert state is not None
+        assert state.rest_from_head is not None
+        return state.rest_from_head[:3, :3]
+
+    looking, top = np.array([0, 0, -1]), np.array([0, -1, 0])
+    assert (turned(52) @ looking)[0] < -0.2
+    assert (turned(53) @ looking)[1] < -0.2
+    assert (turned(54) @ top)[0] < -0.2
+
+
 def test_the_head_turns_about_its_neck_and_not_about_its_middle():
     pose = turned_about_the_neck(Rotation.from_rotvec([0.3, -0.2, 0.1]).as_matrix())
     np.testing.assert_allclose(pose[:3, :3] @ NECK_FROM_HEAD_M + pose[:3, 3], NECK_FROM_HEAD_M, atol=1e-12)

@@ -16,7 +16,7 @@ from gstalker.bridge.server.live_balance import (
     TARGET_SAMPLES,
     LiveBalance,
 )
-from gstalker.bridge.server.speech import SpeechTimeline
+from gstalker.bridge.server.speech import SpeechTimeline, algorithmic_delay_ms
 from gstalker.runtime.audio import LogMelConfig
 from gstalker.runtime.audio_stream import window_end_sample
 from gstalker.runtime.bundle_manifest import AudioFrontEnd
@@ -130,6 +130,9 @@ def test_live_sound_begins_with_no_more_than_the_target_waiting():
     heard = device.timeline.pcm(first)
     assert heard is not None
     np.testing.assert_array_equal(heard, device.sound[:640])
+    # A sample that the device took at 0 s is in the frame of that time plus look-ahead, what waits (at most the band's
+    # upper end here), a block of the device, and what is left of a frame.
+    assert first * 40.0 <= algorithmic_delay_ms(FRONT) + 50 + 20 + 40
 
 
 @pytest.mark.parametrize(("margin", "grows"), [(HIGH_SAMPLES + 1, -1), (LOW_SAMPLES - 1, 1)])
