@@ -56,6 +56,7 @@ COMMANDS = {
     "stats": Command("stats", "Stats", "running server -> how it keeps time, live"),
     "keys": Command("keys", "Keys", "make and show the keys that reach a server from another machine"),
     "view": Command("view", "View", "running server or bundle -> the avatar in a browser"),
+    "play": Command("play", "Play", "running server -> loudspeaker, and how sound and picture keep together"),
     "record": Command("record", "Record", "running server -> session: the frames as sent"),
     "validate": Command("validate", "Validate", "session + an engine's pictures -> is the drawing right"),
     "demo": Command("demo", "Demo", "the whole chain on an avatar it makes itself"),
