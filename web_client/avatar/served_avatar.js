@@ -43,15 +43,22 @@ export class ServedAvatar {
   /**
    * Decode a frame and put it into avatar space.
    *
-   * @param {object} frame frame/q16 as decoded
+   * @param {object} frame frame/q16 or frame/f32 as decoded
    * @returns the cloud, overwritten by the next call
    * @throws {WireError} another number of movers than the welcome said
    */
   cloudOf(frame) {
     if (frame.mover_count !== this.moverCount) {
-      throw new WireError(`frame/q16.mover_count: expected ${this.moverCount}, got ${frame.mover_count}.`);
+      throw new WireError(`${frame.topic}.mover_count: expected ${this.moverCount}, got ${frame.mover_count}.`);
     }
-    unpackMovers(frame.movers, this._decoding, this._inParts);
+    if (frame.movers) {
+      unpackMovers(frame.movers, this._decoding, this._inParts);
+    } else {
+      this._inParts.means.set(frame.means);
+      this._inParts.quatsWxyz.set(frame.quats_wxyz);
+      this._inParts.scales.set(frame.scales);
+      this._inParts.opacities.set(frame.opacities);
+    }
     const poses = [frame.avatar_from_head, frame.avatar_from_torso];
     assemble(this._inParts, this.welcome.part_ids, poses, this.cloud);
     return this.cloud;

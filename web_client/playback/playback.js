@@ -45,15 +45,16 @@ export class Playback {
   }
 
   _take(message, bytes) {
-    if (message.topic === "frame/q16" && message.mover_count !== this._moverCount) {
+    const isFrame = message.topic === "frame/q16" || message.topic === "frame/f32";
+    if (isFrame && message.mover_count !== this._moverCount) {
       this._source.messagesRefused++;
-      console.warn(`refused a frame/q16: expected ${this._moverCount} movers, got ${message.mover_count}.`);
+      console.warn(`refused a ${message.topic}: expected ${this._moverCount} movers, got ${message.mover_count}.`);
       return;
     }
     const pageS = performance.now() / 1000;
     if (message.sent_at_s !== undefined) this.clock.sent(message.sent_at_s, pageS);
     const streamNowS = this.clock.at(pageS);
-    if (message.topic === "frame/q16") {
+    if (isFrame) {
       message.bytes = bytes; // as sent, for a comparison
       this.frames.add(message, this.presentedS());
       this._adapt(message.time_s - streamNowS);
