@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba/$(shell cat kernels/*.py | cksum | cut -d ' ' -f 1)
 PACKAGES := kernels runtime export bridge web_client cli bench
 
-.PHONY: help demo test lint web bench install typing-links clean
+.PHONY: help demo test fuzz lint web bench install typing-links clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,6 +33,9 @@ vulkan: ## a Vulkan driver that needs no GPU, into .cache: what the Unity shader
 
 test: install vulkan ## all tests; what is skipped is listed with its reason
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: install ## a million damaged messages, ten thousand damaged bundles, and more; half an hour
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run
 
 lint: install typing-links ## ruff and pyright
 	@failed=0; \

@@ -1,4 +1,4 @@
-"""The fuzzing campaign: damaged messages, requests, bundles, sessions and keys, each case judged and measured.
+"""The fuzzing campaign: damaged messages, requests, datagrams, bundles, sessions and keys, each judged and measured.
 
     PYTHONPATH=tests python -m fuzz.run                          the full run: figures for docs/results.md
     PYTHONPATH=tests python -m fuzz.run --seconds 20             the short one of the tests
@@ -21,6 +21,7 @@ from pathlib import Path
 from fuzz.bundle_cases import Opening
 from fuzz.campaign import Report, Target, run_campaign
 from fuzz.file_cases import Keys, Reading
+from fuzz.input_cases import Datagrams
 from fuzz.message_cases import Decoding, Handling
 
 from gstalker.bridge import schema
@@ -31,12 +32,13 @@ HEADROOM_BYTES = 1 << 30
 Maker = Callable[[Path], Target]
 # Name, how many cases make a full run, and what makes the target in a scratch folder.
 TARGETS: tuple[tuple[str, int, Maker], ...] = (
-    ("control messages", 700_000, lambda folder: Decoding("control messages", schema.Request, schema.Answer)),
-    ("frames and sound", 400_000, lambda folder: Decoding("frames and sound", schema.Publication)),
-    ("requests", 100_000, lambda folder: Handling()),
-    ("bundles", 12_000, Opening),
-    ("sessions", 10_000, Reading),
-    ("keys", 5_000, Keys),
+    ("control messages", 550_000, lambda folder: Decoding("control messages", schema.Request, schema.Answer)),
+    ("frames and sound", 500_000, lambda folder: Decoding("frames and sound", schema.Publication)),
+    ("requests", 80_000, lambda folder: Handling()),
+    ("bundles", 10_500, Opening),
+    ("tracker datagrams", 150_000, lambda folder: Datagrams()),
+    ("sessions", 5_000, Reading),
+    ("keys", 3_000, Keys),
 )
 
 
