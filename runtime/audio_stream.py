@@ -215,7 +215,15 @@ class FeatureTimeline:
             first += count
 
     def append_silence(self, count: int) -> None:
-        """Write `count` zeros at the end."""
+        """Write `count` zeros at the end; however many, it takes no longer than a few seconds of them."""
+        hop = self.config.hop_samples
+        skipped = max(0, count - len(self._pcm)) // hop * hop
+        if skipped:  # nothing of what is there will be seen again
+            self._pcm[:] = 0
+            self._end += skipped
+            self._base_row = self._end // hop - self._rows_kept
+            self._rows_end = self._base_row + self._margin_rows
+            count -= skipped
         while count > 0:
             self._make_room()
             at = self._end - self.oldest

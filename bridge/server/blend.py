@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.bridge.server.snapshot_fields import LARGEST, Fields
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,5 +81,5 @@ class Blend:
         fields = Fields(dict(zip(names, listed, strict=False)), where, names)
         shares = [fields.numbers(name, count, 0.0, 1.0) for name in ("old_shares", "new_shares")]
         values = [fields.numbers(name, count, -10.0, 10.0) for name in ("old_values", "new_values")]
-        start, frames = fields.whole("start", 0, 2**53 - 1), fields.whole("frames", 0, 100_000)
+        start, frames = fields.whole("start", 0, LARGEST), fields.whole("frames", 0, 100_000)
         return Blend(start, frames, shares[0], values[0], shares[1], values[1])

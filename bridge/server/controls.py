@@ -21,7 +21,7 @@ from gstalker.bridge.server.head_pose import (
     torso_vector,
 )
 from gstalker.bridge.server.idle_life import IdleLife, Life
-from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.bridge.server.snapshot_fields import LARGEST, Fields
 from gstalker.runtime.bundle import IdleMotion
 from gstalker.runtime.bundle_manifest import BundleManifest
 from gstalker.runtime.infer import Controls
@@ -276,12 +276,12 @@ class FaceControls:
         """
         fields = Fields(state, "face", ("idle", "seed", "before", "blends", "live_at"))
         self = FaceControls(manifest, idle, fields.whole("seed", 0, 2**32 - 1), torso_from_head=torso_from_head)
-        self.idle_enabled, self._live_at = fields.truth("idle"), fields.optional_whole("live_at", 0, 2**53 - 1)
+        self.idle_enabled, self._live_at = fields.truth("idle"), fields.optional_whole("live_at", 0, LARGEST)
         names = ("since", "expression", "head", "torso")
         if fields.anything("before") is not None:
             parts = Fields(dict(zip(names, fields.items("before", 4), strict=False)), "face.before", names)
             self._life_from = (
-                parts.whole("since", 0, 2**53 - 1),
+                parts.whole("since", 0, LARGEST),
                 Life(
                     parts.numbers("expression", len(self._low), 0.0, 1.0),
                     parts.numbers("head", 6, -10.0, 10.0),

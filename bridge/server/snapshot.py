@@ -64,7 +64,9 @@ def into_session(data: bytes, session: Session, avatar: LoadedAvatar) -> None:
     manifest = avatar.bundle.manifest
     try:
         capacity_s = session.speech.capacity_s
-        speech = SpeechTimeline.from_state(manifest.audio, state["speech"], capacity_s, session.recording)
+        speech = SpeechTimeline.from_state(
+            manifest.audio, state["speech"], capacity_s, session.recording, first_frame=next_index
+        )
         face = FaceControls.from_state(
             *(manifest, avatar.bundle.idle, state["face"]), torso_from_head=avatar.torso_from_head
         )

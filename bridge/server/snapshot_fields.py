@@ -9,6 +9,8 @@ import numpy as np
 
 from gstalker.bridge.errors import RequestRefused
 
+LARGEST = 2**48  # of any count: what follows from it still fits the wire
+
 
 class Fields:
     """A map of a snapshot; every getter refuses what is missing, of another type or out of range."""

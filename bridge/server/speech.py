@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gstalker.bridge.server.live_balance import TARGET_SAMPLES
-from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.bridge.server.snapshot_fields import LARGEST, Fields
 from gstalker.bridge.server.speech_queue import MAX_UTTERANCES, SpeechQueue
 from gstalker.bridge.server.speech_spans import MAX_SPANS, SpeechEnded, SpeechSpans
 from gstalker.bridge.server.utterance import Utterance
@@ -27,9 +27,19 @@ HISTORY_S = 4.0  # how far back a session may go: the longest lead, and the wind
 FADE_SAMPLES = 80  # 5 ms before a cut, against a click
 REFILL_SAMPLES = 1600  # 100 ms: after a hole in the sound, go on once so much is there
 ABANDONED_FRAMES = 250  # 10 s without news: an open utterance is taken for closed, or it would block the others
-_LARGEST = 2**53 - 1
 _STATE = (
-    *("start", "pcm", "spans", "active", "waiting", "next_id", "sound_end", "ran_out_at", "hole_counted"),
+    *(
+        "first_frame",
+        "start",
+        "pcm",
+        "spans",
+        "active",
+        "waiting",
+        "next_id",
+        "sound_end",
+        "ran_out_at",
+        "hole_counted",
+    ),
     *("prepared", "starved", "silence_inserted_s"),
 )
 
@@ -128,10 +138,9 @@ class SpeechTimeline(SpeechQueue):
         Raises:
             ValueError: that frame is too far back.
         """
-        hop = self.front.log_mel.hop_samples
-        rows = self._window_rows(first_frame)[0] - self.front.log_mel.window_samples // hop
-        start = max(0, rows * hop)
+        start = self._oldest_wanted(first_frame)
         return {
+            "first_frame": first_frame,
             "start": start,
             "pcm": self._timeline.pcm(start, max(start, self._timeline.end)).astype("<i2").tobytes(),
             "spans": self._spans.state(),
@@ -148,7 +157,12 @@ class SpeechTimeline(SpeechQueue):
 
     @staticmethod
     def from_state(
-        front: AudioFrontEnd, state: object, capacity_s: float = 30.0, recording: np.ndarray | None = None
+        front: AudioFrontEnd,
+        state: object,
+        capacity_s: float = 30.0,
+        recording: np.ndarray | None = None,
+        *,
+        first_frame: int | None = None,
     ) -> SpeechTimeline:
         """Go on where `state` was taken: the same windows and the same sound follow.
 
@@ -156,20 +170,24 @@ class SpeechTimeline(SpeechQueue):
             front, capacity_s: as of a new timeline.
             state: out of a snapshot; nothing in it is believed.
             recording: (S,) float32 or int16, the server's own, which a snapshot names but does not hold.
+            first_frame: the frame that will be asked for first, where that is known.
 
         Raises:
             RequestRefused: bad_value.
         """
         self = SpeechTimeline(front, capacity_s)
         fields = Fields(state, "speech", _STATE)
-        start = fields.whole("start", 0, _LARGEST)
-        if start % front.log_mel.hop_samples:
-            raise fields.refused("start", f"a multiple of {front.log_mel.hop_samples}")
+        frame = fields.whole("first_frame", 0, LARGEST)
+        if first_frame not in (None, frame):
+            raise fields.refused("first_frame", f"{first_frame}, the snapshot's next frame")
+        if fields.whole("start", 0, LARGEST) != (start := self._oldest_wanted(frame)):
+            raise fields.refused("start", f"{start}, where the window of frame {frame} begins")
         self._timeline = FeatureTimeline(HISTORY_S, front.log_mel, start=start)
         self._timeline.append(fields.pcm("pcm", round(2 * HISTORY_S * SAMPLE_RATE_HZ)))
-        self._spans = SpeechSpans.from_state(fields.items("spans", MAX_SPANS))
+        end = self._timeline.end
+        self._spans = SpeechSpans.from_state(fields.items("spans", MAX_SPANS), end)
         own = recording if recording is None or recording.dtype == np.int16 else pcm_from_samples(recording)
-        capacity = round(capacity_s * SAMPLE_RATE_HZ)
+        capacity = round((capacity_s + 1.0) * SAMPLE_RATE_HZ)  # the resamplers hold a little, too
         waiting = fields.items("waiting", MAX_UTTERANCES)
         self._waiting.extend(
             Utterance.from_state(w, f"speech.waiting.{i}", capacity, own) for i, w in enumerate(waiting)
@@ -178,12 +196,12 @@ class SpeechTimeline(SpeechQueue):
             self._active = Utterance.from_state(fields.anything("active"), "speech.active", capacity, own)
         if (self._active is not None) != self._spans.open:
             raise fields.refused("active", "the utterance of the last span, while that has no end")
-        self._next_id = fields.whole("next_id", 0, _LARGEST)
-        self._sound_end = fields.whole("sound_end", 0, _LARGEST)
-        self._ran_out_at = fields.optional_whole("ran_out_at", 0, self._timeline.end)
+        self._next_id = fields.whole("next_id", 0, LARGEST)
+        self._sound_end = fields.whole("sound_end", 0, end)
+        self._ran_out_at = fields.optional_whole("ran_out_at", 0, end)
         self._hole_counted = fields.truth("hole_counted")
-        self._prepared = fields.whole("prepared", -1, _LARGEST)
-        self.starved = fields.whole("starved", 0, _LARGEST)
+        self._prepared = fields.whole("prepared", -1, max(frame, end // SAMPLES_PER_VIDEO_FRAME))
+        self.starved = fields.whole("starved", 0, LARGEST)
         self.silence_inserted_s = fields.number("silence_inserted_s", 0.0, 1e9)
         return self
 
@@ -192,6 +210,12 @@ class SpeechTimeline(SpeechQueue):
     def _window_rows(self, frame: int) -> tuple[int, int]:
         middle = MEL_FRAMES_PER_VIDEO_FRAME * frame
         return middle - self.front.left_mel_frames, middle + self.front.right_mel_frames
+
+    def _oldest_wanted(self, frame: int) -> int:
+        """The first sample that the window of a frame looks at, with room for a spectrum more."""
+        hop = self.front.log_mel.hop_samples
+        rows = self._window_rows(frame)[0] - self.front.log_mel.window_samples // hop
+        return max(0, rows * hop)
 
     def _earliest(self, frame: int) -> int:
         """The first sample that sound which was not known before `frame` may take."""

@@ -6,11 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.bridge.server.snapshot_fields import LARGEST, Fields
 from gstalker.runtime.audio import SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME
 
 MAX_SPANS = 1000  # in a snapshot
-_LARGEST = 2**53 - 1
 
 
 class SpeechEnded(NamedTuple):
@@ -84,8 +83,8 @@ class SpeechSpans:
         return [[s.speech_id, s.first, s.last, s.reported] for s in self._spans]
 
     @staticmethod
-    def from_state(rows: list[object]) -> SpeechSpans:
-        """What `state` gave.
+    def from_state(rows: list[object], end: int) -> SpeechSpans:
+        """What `state` gave, of a timeline that ends at a sample.
 
         Raises:
             RequestRefused: bad_value.
@@ -95,9 +94,9 @@ class SpeechSpans:
         for number, row in enumerate(rows):
             listed = row if isinstance(row, list | tuple) else []
             fields = Fields(dict(zip(names, listed, strict=False)), f"spans.{number}", names)
-            first = fields.whole("first", 0, _LARGEST)
-            last = fields.optional_whole("last", first, _LARGEST)
+            first = fields.whole("first", 0, end)
+            last = fields.optional_whole("last", first, end)
             if last is None and number < len(rows) - 1:
                 raise fields.refused("last", "the end of all but the last")
-            self._spans.append(_Span(fields.whole("speech_id", 0, _LARGEST), first, last, fields.truth("reported")))
+            self._spans.append(_Span(fields.whole("speech_id", 0, LARGEST), first, last, fields.truth("reported")))
         return self

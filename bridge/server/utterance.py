@@ -9,7 +9,7 @@ import numpy as np
 
 from gstalker.bridge.errors import SpeechRefused
 from gstalker.bridge.server.live_balance import WATCHED_FRAMES, LiveBalance
-from gstalker.bridge.server.snapshot_fields import Fields
+from gstalker.bridge.server.snapshot_fields import LARGEST, Fields
 from gstalker.runtime.audio import SAMPLE_RATE_HZ
 from gstalker.runtime.audio_stream import (
     FULL_SCALE,
@@ -21,7 +21,6 @@ from gstalker.runtime.audio_stream import (
 
 IN_STEP_FRAMES, IN_STEP_SAMPLES = 250, 16_000  # 10 s and 1 s; text-to-speech runs further ahead than that
 MAX_KEPT_BYTES = 16_384  # of a resampler's input in a snapshot: twice what 96 kHz needs
-_LARGEST = 2**53 - 1
 _COMMON = ("speech_id", "taken", "recording_sha256")
 _PUSHED = (
     "rate_hz",
@@ -195,18 +194,18 @@ class Utterance:
             if recording is None or fields.text("recording_sha256", 64) != sha256_of(recording):
                 raise fields.refused("recording_sha256", "this server's own recording")
             taken = fields.whole("taken", 0, len(recording))
-            return Utterance.of_recording(fields.whole("speech_id", 0, _LARGEST), recording, taken)
+            return Utterance.of_recording(fields.whole("speech_id", 0, LARGEST), recording, taken)
         fields = Fields(value, where, (*_COMMON, *_PUSHED))
         rate_hz = fields.whole("rate_hz", LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
         closed = fields.truth("closed")
         resampler = StreamingResampler(rate_hz) if closed else _resampler_of(fields, rate_hz, where)
         self = Utterance(
-            fields.whole("speech_id", 0, _LARGEST), resampler, fields.whole("channel_count", 1, 2), live=False
+            fields.whole("speech_id", 0, LARGEST), resampler, fields.whole("channel_count", 1, 2), live=False
         )
-        self.closed, self.taken = closed, fields.whole("taken", 0, _LARGEST)
-        self.received = fields.whole("received", 0, _LARGEST)
-        self.live, self._frames_in_step = fields.truth("live"), fields.whole("in_step", 0, _LARGEST)
-        heard = fields.numbers("heard", 2, -1, _LARGEST)
+        self.closed, self.taken = closed, fields.whole("taken", 0, LARGEST)
+        self.received = fields.whole("received", 0, LARGEST)
+        self.live, self._frames_in_step = fields.truth("live"), fields.whole("in_step", 0, LARGEST)
+        heard = fields.numbers("heard", 2, -1, LARGEST)
         self.heard_at_frame, self._received_then = None if heard[0] < 0 else int(heard[0]), int(heard[1])
         if fields.anything("balance") is not None:
             self.balance = LiveBalance()
@@ -231,7 +230,7 @@ def sha256_of(pcm: np.ndarray) -> str:
 
 def _resampler_of(fields: Fields, rate_hz: int, where: str) -> StreamingResampler:
     counts = Fields(fields.anything("resampler"), f"{where}.resampler", ("received", "given", "kept"))
-    received, given = (counts.whole(name, 0, _LARGEST) for name in ("received", "given"))
+    received, given = (counts.whole(name, 0, LARGEST) for name in ("received", "given"))
     try:
         return StreamingResampler.from_state(rate_hz, received, given, counts.raw("kept", MAX_KEPT_BYTES))
     except ValueError as error:

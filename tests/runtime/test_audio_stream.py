@@ -192,6 +192,26 @@ def test_what_is_no_longer_or_not_yet_there_is_refused():
         timeline.take_back(timeline.end + 1)
 
 
+@given(first=st.integers(0, 5000), silence=st.integers(0, 400_000))
+@settings(max_examples=20)
+def test_any_stretch_of_silence_is_as_if_it_had_been_written(first: int, silence: int):
+    timeline = FeatureTimeline(0.3)
+    timeline.append(pcm_noise(first))
+    timeline.append_silence(silence)
+    timeline.append(pcm_noise(3000))
+    line = np.concatenate([pcm_noise(first), np.zeros(silence, np.int16), pcm_noise(3000)])
+    last = (len(line) - 200) // 160
+    rows = log_mel((line / FULL_SCALE).astype(np.float32))
+    np.testing.assert_array_equal(timeline.rows(max(0, last - 20), last), rows[max(0, last - 20) : last])
+
+
+def test_a_very_long_silence_takes_no_time():
+    timeline = FeatureTimeline(1.0)
+    timeline.append_silence(10**15)
+    assert timeline.end == 10**15
+    assert timeline.is_silent(10**15 // 160 - 50, 10**15 // 160 - 2)
+
+
 def test_the_window_of_a_frame_ends_282_ms_after_the_frame_begins():
     assert window_end_sample(0, 28) == 27 * 160 + 200
     assert window_end_sample(10, 28) - window_end_sample(0, 28) == 6400

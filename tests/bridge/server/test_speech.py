@@ -338,6 +338,9 @@ def made_state() -> dict:
     ("path", "value"),
     [
         (("start",), 3),
+        (("first_frame",), 7_000),
+        (("sound_end",), 10**9),
+        (("spans", 0), [0, 10**9, None, False]),
         (("start",), -160),
         (("pcm",), b"1"),
         (("pcm",), "text"),
@@ -368,9 +371,51 @@ def test_a_state_that_is_not_sound_is_refused(path: tuple, value: object):
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    with pytest.raises(RequestRefused, match="snapshot: s(peech|pans)") as caught:
+    with pytest.raises(RequestRefused, match=r"snapshot: s(peech|pans)") as caught:
         SpeechTimeline.from_state(FRONT, state)
     assert caught.value.code == "bad_value"
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**60), 2**60),
+    st.integers(-2000, 50_000),
+    st.floats(),
+    st.binary(max_size=50),
+    st.text(max_size=5),
+    st.lists(st.integers(-5, 5), max_size=4),
+)
+
+
+@given(data=st.data())
+@settings(max_examples=150)
+def test_whatever_stands_in_a_state_it_is_refused_or_frames_follow(data: st.DataObject):
+    """One to three values of a sound state become anything; nothing raises but the refusal, and nothing hangs."""
+    state = made_state()
+    for _ in range(data.draw(st.integers(1, 3))):
+        place, key = state, data.draw(st.sampled_from(sorted(state)))
+        while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+            place = place[key]
+            key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        place[key] = data.draw(ODD)
+    try:
+        timeline = SpeechTimeline.from_state(FRONT, state)
+    except RequestRefused:
+        return
+    first = state["first_frame"]
+    for frame in range(first, first + 40):
+        timeline.prepare(frame)
+        assert timeline.window(frame).shape == (59, 80)
+        timeline.pcm(frame)
+        timeline.ended(frame)
+    timeline.cut(first + 35)
+    timeline.prepare(first + 40)
+
+
+def test_a_state_of_another_frame_than_the_snapshot_says_is_refused():
+    with pytest.raises(RequestRefused, match="first_frame: expected 6, the snapshot's next frame"):
+        SpeechTimeline.from_state(FRONT, made_state(), first_frame=6)
 
 
 def test_the_algorithmic_delay_follows_from_the_windows():
