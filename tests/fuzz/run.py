@@ -49,11 +49,11 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="share this time among the targets instead of counting cases")
-    parser.add_argument("--only", choices=[name for name, _, _ in TARGETS])
+    parser.add_argument("--only", action="append", choices=[name for name, _, _ in TARGETS])
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int)
     arguments = parser.parse_args()
-    chosen = [t for t in TARGETS if arguments.only in (None, t[0])]
+    chosen = [t for t in TARGETS if arguments.only is None or t[0] in arguments.only]
     reports: list[Report] = []
     with tempfile.TemporaryDirectory() as scratch, Path(os.devnull).open("w") as nowhere:
         configure_logs(nowhere, json_lines=True)  # what is refused is logged, and the log must bear it
