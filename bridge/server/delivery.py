@@ -5,7 +5,7 @@ from __future__ import annotations
 import zmq
 
 from gstalker.bridge import schema
-from gstalker.bridge.codec import encode, topic_field
+from gstalker.bridge.codec import MessageBuffer, topic_field
 from gstalker.bridge.schema import Message, Publication
 from gstalker.bridge.server.authentication import ServerSockets
 
@@ -19,13 +19,14 @@ class Delivery:
     """
 
     def __init__(self, sockets: ServerSockets) -> None:
-        self._sockets = sockets
+        self._sockets, self._buffer = sockets, MessageBuffer()
         # A subscription to a session that does not exist yet must be heard again once it does.
         sockets.publication.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.subscriptions = Subscriptions()
+        self._buffer = MessageBuffer()
 
     def publish(self, message: Message) -> None:
-        self._sockets.publication.send(encode(message), zmq.NOBLOCK, copy=True)
+        self._sockets.publication.send(self._buffer.encode(message), zmq.NOBLOCK, copy=True)
 
     def follow(self) -> None:
         """Take in what was subscribed to and given up."""
