@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from gstalker.bridge.codec import topic_field
+import time
+
+import numpy as np
+import zmq
+
+from gstalker.bridge.codec import decode_as, topic_field
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd
-from gstalker.bridge.server.delivery import Subscriptions
+from gstalker.bridge.server.authentication import open_sockets
+from gstalker.bridge.server.delivery import Delivery, Subscriptions
+from gstalker.bridge.transport import parse_address
 
 
 def of_sessions(*session_ids: int) -> Subscriptions:
@@ -63,3 +70,28 @@ def test_a_session_that_ends_takes_its_subscriptions_with_it():
     assert subscriptions.wanted(Audio, 7)
     subscriptions.take(True, topic_field(FrameQ16, 7))
     assert subscriptions.wanted(FrameQ16, 7)
+
+
+def test_messages_on_their_way_are_not_overwritten_by_the_next_ones(free_port: int):
+    context = zmq.Context()
+    sockets = open_sockets(context, parse_address(f"tcp://127.0.0.1:{free_port}"), frame_bytes=1000, fps=1000)
+    try:
+        delivery = Delivery(sockets)
+        delivery.subscriptions.add_session(1)
+        reader = context.socket(zmq.SUB)
+        reader.setsockopt(zmq.SUBSCRIBE, topic_field(Audio, 1))
+        reader.connect(f"tcp://127.0.0.1:{free_port + 1}")
+        give_up_s = time.monotonic() + 20
+        while not delivery.subscriptions.any_of(1) and time.monotonic() < give_up_s:
+            delivery.follow()
+            time.sleep(0.01)
+        for number in range(20):  # none is read before all were sent
+            delivery.publish(Audio(1, number, 0, 0.0, 0.0, 640, np.full(640, number, np.int16)))
+        got = []
+        while len(got) < 20 and reader.poll(5000):
+            got.append(decode_as(Audio, reader.recv()))
+    finally:
+        sockets.close()
+        context.destroy(linger=0)
+    assert [a.sequence for a in got] == list(range(20))
+    assert all((a.pcm == a.sequence).all() for a in got)
