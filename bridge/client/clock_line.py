@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 USUAL_DRIFT = 300e-6  # one standard deviation of the rates of two clocks, before anything is measured
+KEPT_DRIFT = 20e-6  # and of what it may have changed by where only the offset is found anew
 _HUBER = 2.0  # readings further off than this many standard deviations lose weight in proportion
 _ROUNDS = 4
 
@@ -32,11 +33,14 @@ class ClockLine:
         self._readings: deque[tuple[float, float, float]] = deque(maxlen=capacity)
         self.clear()
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def clear(self, *, keep_drift: bool = False) -> None:
+        """Forget everything, or all but how much faster the other clock runs."""
         self._readings.clear()
-        self.reference_s = self.offset_s = self.drift = 0.0
-        self._covariance = np.diag([np.inf, USUAL_DRIFT**2])
+        self.reference_s = self.offset_s = 0.0
+        if not keep_drift:
+            self.drift = 0.0
+        self._drift_before, self._drift_error = self.drift, KEPT_DRIFT if keep_drift else USUAL_DRIFT
+        self._covariance = np.diag([np.inf, self._drift_error**2])
 
     def __len__(self) -> int:
         return len(self._readings)
@@ -70,12 +74,13 @@ class ClockLine:
         self.reference_s = float(own[-1])
         base = float(difference[-1])  # subtracted, so that days of uptime cost no digits
         design = np.stack([np.ones_like(own), own - self.reference_s], axis=1)
-        prior = np.diag([0.0, USUAL_DRIFT**-2])
+        prior = np.diag([0.0, self._drift_error**-2])
+        pull = prior @ np.array([0.0, self._drift_before])
         trust, solution = np.ones_like(own), np.zeros(2)
         for _ in range(_ROUNDS):
             weighted = design * (trust / error**2)[:, None]
             self._covariance = np.linalg.inv(design.T @ weighted + prior)
-            solution = self._covariance @ (weighted.T @ (difference - base))
+            solution = self._covariance @ (weighted.T @ (difference - base) + pull)
             residual = np.abs(difference - base - design @ solution) / error
             trust = _HUBER / np.maximum(residual, _HUBER)
         self.offset_s, self.drift = base + float(solution[0]), float(solution[1])

@@ -45,8 +45,11 @@ class DeviceClock:
         return self._line.drift
 
     def reset(self) -> None:
-        """Forget the device, as after it was opened anew."""
-        self._line.clear()
+        """Forget the device, as after another one was opened."""
+        self._forget(keep_drift=False)
+
+    def _forget(self, *, keep_drift: bool) -> None:
+        self._line.clear(keep_drift=keep_drift)
         self._off_s.clear()
         self._last_kept_s = -np.inf
 
@@ -61,7 +64,7 @@ class DeviceClock:
             skipped = abs(off_s) > SKIP_S or (one_side and len(set(np.sign(self._off_s))) == 1)
             if skipped:
                 self.skips += 1
-                self.reset()
+                self._forget(keep_drift=len(self._line) > SPAN_S / EVERY_S / 4)  # its quartz is still the same
         if own_s >= self._last_kept_s + EVERY_S:
             self._last_kept_s = own_s
             self._line.add(own_s, heard_at_s, JITTER_S)

@@ -82,6 +82,15 @@ def test_the_simulated_device_plays_at_its_own_rate_and_keeps_what_it_played():
     assert {count for count, _, _ in asked} == {160}
 
 
+def test_back_in_step_is_when_a_whole_second_is():
+    at_s = np.arange(0, 10, 0.05)
+    ms = np.where((at_s > 4) & (at_s < 5.52), 60.0, 1.0)
+    assert av.back_in_step_s(at_s, ms, 5.0) == pytest.approx(0.5, abs=0.051)  # one late picture of 20 is 95 %
+    assert av.back_in_step_s(at_s, np.full(200, 60.0), 5.0) == np.inf
+    ms[100:120] = np.nan
+    assert av.back_in_step_s(at_s, ms, 5.0) >= 0.5
+
+
 def test_sound_and_picture_stay_together_at_a_client_whose_clocks_are_off(tmp_path: Path):
     """Ten seconds on a machine that may be busy: the median is what a wrong clock or rate would move, and a fault of
     one frame moves by 40 ms; single pictures stall with the machine and are left to the long run."""

@@ -56,3 +56,16 @@ def test_a_device_that_left_out_one_block_is_known_anew_within_some_blocks():
     after = run(clock, 1, 0.0, 0.5e-3, first, 50.0 + 0.01)
     assert clock.skips == 1
     assert abs(clock.heard_at_s(after) - (50.01 + after / RATE_HZ)) < 0.5e-3
+
+
+def test_a_device_that_left_samples_out_has_the_same_quartz_afterwards():
+    clock = DeviceClock(RATE_HZ)
+    first = run(clock, 20, 400e-6, 0.5e-3)
+    left_out_s = 1.0
+    after = run(clock, 1, 400e-6, 0.5e-3, first, 50.0 + left_out_s)
+    true_s = 50.0 + left_out_s + after / RATE_HZ * (1 + 400e-6)
+    assert clock.skips == 1
+    assert clock.drift == pytest.approx(400e-6, abs=60e-6)  # two errors of 20 ppm, and what was known before
+    assert abs(clock.heard_at_s(after) - true_s) < 0.4e-3
+    clock.reset()
+    assert clock.drift == 0.0

@@ -165,7 +165,7 @@ def test_missing_frames_are_bridged_for_a_while_and_then_held():
     assert seen[0.1] == 0.1  # between 1 and 4
     assert seen[0.3] == seen[0.5] == 0.2  # 5 to 15 is too far to guess
     assert 0.2 < seen[0.57] < seen[0.58] < seen[0.59] < 0.6 < seen[0.61]
-    assert (playout.pictures.mixed, playout.pictures.bridged, playout.pictures.held) == (6, 4, 0)
+    assert (playout.pictures.mixed, playout.pictures.bridged, playout.pictures.held) == (6, 4, 5)
     held = playout.picture(0.7)
     assert held is not None
     assert held.held
