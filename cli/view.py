@@ -46,6 +46,12 @@ class View:
     captures: Path = Path("out/captures")
     """Folder for the pictures that are compared with the reference, each with its report."""
 
+    export: Path | None = None
+    """With a bundle: write the stand-alone page into this folder, for any file host, and end."""
+
+    onnxruntime_web: Path | None = None
+    """For --export: the unpacked npm package onnxruntime-web, where npm is not to fetch it."""
+
     keys: str | None = None
     """This client's keys, by name or file, for a server that demands keys."""
 
@@ -57,6 +63,10 @@ class View:
         bundle, audio, address = self._chosen()
         if not 0 <= self.port <= 65535:
             raise InputError(f"--port: expected 0 to 65535, got {self.port}.")
+
+        if self.export is not None:
+            self._export(bundle, self.export)
+            return
 
         from gstalker.bridge.web.server import start_web
         from gstalker.cli.serve import asked_to_end
@@ -82,6 +92,17 @@ class View:
                 if server is not None and server.poll() is not None:
                     raise InputError(f"{bundle}: the avatar's server ended with code {server.returncode}, see above.")
                 threading.Event().wait(0.2)
+
+    def _export(self, bundle: Path | None, folder: Path) -> None:
+        if bundle is None:
+            raise InputError("--export: expected a bundle NAME.gsavatar or --demo with it.")
+
+        from gstalker.bridge.web.export import export_page
+
+        size = export_page(bundle, folder, self.onnxruntime_web)
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(f"{escape(str(folder))}: {size / 1e6:.1f} MB. Put it on any file host, or try it here:")
+        console.print(f"  python -m http.server --bind 127.0.0.1 --directory {escape(str(folder))} 8000")
 
     def _chosen(self) -> tuple[Path | None, Path | None, str]:
         """The bundle to serve, its sound, and the address."""

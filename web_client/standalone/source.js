@@ -22,9 +22,11 @@ class LocalSource extends EventTarget {
 
   close() {
     this._worker?.terminate();
+    this._worker = null;
   }
 
   request(topic, fields = {}) {
+    if (!this._worker) return Promise.reject(new RequestError("lost", "The avatar is not loaded."));
     const id = this._nextId++;
     this._worker.postMessage({ id, topic, fields });
     return new Promise((resolve, reject) => this._waiting.set(id, { resolve, reject }));
@@ -38,6 +40,9 @@ class LocalSource extends EventTarget {
       this._say("connected", "Speaking without a server");
       setInterval(() => this._measure(), 1000);
     } else if (failure) {
+      this.close();
+      for (const { reject } of this._waiting.values()) reject(new RequestError("failed", failure));
+      this._waiting.clear();
       this._say("lost", `The avatar could not be loaded: ${failure} Serve this folder over HTTP; files alone do not work.`);
     } else if (refusal) {
       this._settle(id)?.reject(new RequestError(refusal.code, refusal.message));

@@ -16,7 +16,7 @@ async function begin() {
     fetch(`${here}driving/log_mel.json`).then((answer) => answer.json()),
   ]);
   const welcome = decode(new Uint8Array(welcomeBytes));
-  const runtime = await AvatarRuntime.load(`${here}avatar/`, ort, welcome);
+  const runtime = await AvatarRuntime.load(`${here}bundle/`, ort, welcome);
   const session = new LocalSession(runtime, tables, (message, transfer) => postMessage({ published: message }, transfer));
   onmessage = async ({ data: { id, topic, fields } }) => {
     try {
