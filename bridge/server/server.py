@@ -25,7 +25,7 @@ from gstalker.bridge.server.scheduler import due_by_deadline, one_frame
 from gstalker.bridge.server.session import Session
 from gstalker.bridge.server.session_table import SessionTable
 from gstalker.bridge.server.welcome import welcome_of
-from gstalker.bridge.transport import Address, check_server_address, parse_address
+from gstalker.bridge.transport import MAX_CONNECTIONS, Address, check_server_address, parse_address
 from gstalker.kernels.quantise import BYTES_PER_MOVER
 from gstalker.runtime.audio import load_wav
 from gstalker.runtime.bundle import AvatarBundle
@@ -209,7 +209,10 @@ class AvatarServer:
         self, context: zmq.Context, address: Address, avatars: Sequence[LoadedAvatar], keys: ServerKeys | None
     ) -> ServerSockets:
         frame_bytes = HEADER_BYTES + BYTES_PER_MOVER * max(a.mover_count for a in avatars)
-        return open_sockets(context, address, keys, frame_bytes=frame_bytes, fps=max(a.fps for a in avatars))
+        # A client has a connection to one port and up to two to the other.
+        most = max(MAX_CONNECTIONS, 3 * self.options.limits.client_count)
+        fps = max(a.fps for a in avatars)
+        return open_sockets(context, address, keys, frame_bytes=frame_bytes, fps=fps, max_connections=most)
 
     def _refuse_what_cannot_be_answered(self) -> None:
         for session in self.table.shared:
