@@ -112,6 +112,7 @@ class Playout:
         self._heard = HeardTimeline(stream.audio_rate_hz, stream.lead_s + AHEAD_S, self.options.heard)
         self._delay = TargetDelay(stream.lead_s, self.options.delay)
         self._newest_s = {FrameQ16: -1.0, FrameF32: -1.0, Audio: -1.0}
+        self._kind: type[AnyFrame] | None = None
         self._sound_sequence = -1
         self._latency_s = 0.0
         self._shown_s: float | None = None
@@ -159,8 +160,16 @@ class Playout:
             self._decoded.clear()
 
     def take(self, message: Message, received_at_s: float) -> None:
-        """One publication, and when it came on the local clock; what is none of frame, sound and end is ignored."""
+        """One publication, and when it came on the local clock.
+
+        What is none of frame, sound and end is ignored, and so are frames of another kind than the first: the two
+        kinds are of the same moments, and number their messages apart.
+        """
         with self._lock:
+            if isinstance(message, FrameQ16 | FrameF32):
+                self._kind = self._kind or type(message)
+                if not isinstance(message, self._kind):
+                    return
             self._follow_clock(received_at_s)
             if isinstance(message, FrameQ16 | FrameF32 | Audio):
                 self._measure(message, received_at_s)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gstalker.bridge.client.clock_estimator import ClockEstimator
 from gstalker.bridge.client.playout import Playout, PlayoutFormat
-from gstalker.bridge.schema import Audio, FrameQ16, StreamEnd
+from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, StreamEnd
 
 
 def leads_s(world: World) -> np.ndarray:
@@ -243,3 +243,15 @@ def test_no_jump_clicks():
     steps = np.abs(np.diff(np.concatenate(heard)))
     tone_step = 16_000 / 32_768 * 2 * np.pi * 300 / DEVICE_HZ
     assert steps[480:].max() < 1.3 * tone_step + 0.5 / 240
+
+
+def test_of_two_kinds_of_frames_only_the_first_is_played():
+    clock = ClockEstimator()
+    clock.add(0.0, 0.0, 0.0)
+    playout = Playout(PlayoutFormat(FPS, RATE_HZ, 0.2), clock, decode_made)
+    q16 = FrameQ16(1, 0, 0, 0.0, 0.0, POSE, POSE, 1, np.zeros((1, 16), np.uint8))
+    arrays = (np.zeros((1, 3), np.float32), np.zeros((1, 4), np.float32), np.ones((1, 3), np.float32))
+    playout.take(q16, 0.0)
+    playout.take(FrameF32(1, 7, 0, 0.0, 0.0, POSE, POSE, 1, *arrays, np.ones(1, np.float32)), 0.0)
+    assert playout.frames.received == 1
+    assert playout.frames.lost == 0
