@@ -27,6 +27,7 @@ KAISER_BETA = 8.96  # 90 dB of stop band (Kaiser's formula 0.1102 (A - 8.7))
 CUTOFF_SHARE = 0.94  # of the lower rate's half: flat to 0.88 of it, 90 dB down from 1.0 on
 EXACT_PHASES = 640  # up to so many phases the filter is tabulated exactly, which covers all usual rates
 DENSE_PHASES = 512  # else it is interpolated between so many; error below 1e-5 of full scale
+BLOCK_SAMPLES = 1024  # of output at once: bounds the memory of a large piece
 FULL_SCALE = 32768.0
 
 
@@ -115,24 +116,21 @@ class StreamingResampler:
         return self
 
     def _compute(self, ready: int) -> np.ndarray:
-        count = max(0, ready - self._given)
-        at = (self._given + np.arange(count)) * self._down
-        whole, phase = at // self._up, at % self._up
-        first = whole - self.half_taps - self._kept_from
-        result = np.zeros(count)
-        rows, share = _filter_rows(self.rate_hz, self._up, phase)
-        table = _filter_table(self.rate_hz, min(self._up, EXACT_PHASES + 1))
-        # Tap after tap and not a product of matrices, whose order of summation depends on the number of rows.
-        for tap in range(table.shape[1]):
-            weights = table[rows, tap]
-            if share is not None:
-                weights = weights + share * (table[rows + 1, tap] - weights)
-            result += self._kept[first + tap] * weights
-        self._given += count
+        blocks = [np.zeros(0)]
+        while self._given < ready:
+            count = min(ready - self._given, BLOCK_SAMPLES)
+            at = (self._given + np.arange(count)) * self._down
+            first = at // self._up - self.half_taps - self._kept_from
+            weights = _filter_weights(self.rate_hz, self._up, at % self._up)
+            # Not a product of matrices, whose order of summation depends on the number of rows: a sum along rows that
+            # lie in memory one after the other adds each in the same order, however many there are.
+            windows = sliding_window_view(self._kept, weights.shape[1])[first]
+            blocks.append((windows * weights).sum(axis=1))
+            self._given += count
         kept_from = self._given * self._down // self._up - self.half_taps
         self._kept = self._kept[kept_from - self._kept_from :]
         self._kept_from = kept_from
-        return result
+        return np.concatenate(blocks)
 
 
 def _half_taps(rate_hz: int) -> int:
@@ -140,12 +138,16 @@ def _half_taps(rate_hz: int) -> int:
     return math.ceil(ZERO_CROSSINGS * max(1.0, rate_hz / SAMPLE_RATE_HZ))
 
 
-def _filter_rows(rate_hz: int, up: int, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Rows of the filter's table for output of these phases, and how far to go on towards the next row."""
+def _filter_weights(rate_hz: int, up: int, phase: np.ndarray) -> np.ndarray:
+    """(n, taps) weights of output of these phases, or (1, taps) where all are alike."""
+    table = _filter_table(rate_hz, min(up, EXACT_PHASES + 1))
+    if up == 1:
+        return table
     if up <= EXACT_PHASES:
-        return phase, None
+        return table[phase]
     scaled = phase * DENSE_PHASES
-    return scaled // up, (scaled % up) / up
+    row, share = scaled // up, (scaled % up / up)[:, None]
+    return table[row] + share * (table[row + 1] - table[row])
 
 
 @functools.lru_cache(maxsize=16)
