@@ -156,6 +156,19 @@ def read_key_pair(name_or_path: str | Path, folder: Path | None = None) -> KeyPa
     return KeyPair(public, secret)
 
 
+def read_client_keys(keys: str | None, server_key: str | None) -> ClientKeys | None:
+    """A client's keys from its options --keys and --server-key, each a name or a file; None where neither is given.
+
+    Raises:
+        InputError: one without the other, or what they name is no key.
+    """
+    if keys is None and server_key is None:
+        return None
+    if keys is None or server_key is None:
+        raise InputError("--keys and --server-key: expected both or neither: who this is, and which server is meant.")
+    return ClientKeys(read_key_pair(keys), read_public_key(server_key))
+
+
 def read_allowed(places: Iterable[str | Path], folder: Path | None = None) -> dict[str, str]:
     """The clients a server lets in: name by public key, from files, names in the key folder, or whole folders.
 

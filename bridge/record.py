@@ -17,6 +17,7 @@ from gstalker.bridge.client.client import AvatarClient, Received
 from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.client.settling import Settling
 from gstalker.bridge.errors import ServerLost
+from gstalker.bridge.keys import ClientKeys
 from gstalker.bridge.schema import Audio, FrameF32, FrameQ16, SpeechEnd, StreamEnd
 from gstalker.runtime import session
 from gstalker.runtime.session import (
@@ -62,6 +63,8 @@ def record(
     out: Path,
     options: RecordOptions,
     progress: Callable[[float], None] = lambda seconds: None,
+    *,
+    keys: ClientKeys | None = None,
 ) -> Recorded:
     """Record a server; nothing is written before it has answered.
 
@@ -70,6 +73,7 @@ def record(
         out: a new or empty folder, or a session to replace.
         options: what and how long.
         progress: called with the seconds of presentation time recorded so far.
+        keys: needed where the address is not this machine's.
 
     Returns:
         How it ended; a server lost after the first frame is an incomplete session, not an exception.
@@ -89,6 +93,7 @@ def record(
         timeout_s=options.timeout_s,
         topics=topics,
         reconnect=False,
+        keys=keys,
     ) as client:
         recorder = _Recorder(client.avatar, out, options)
         end = recorder.run(client, progress)

@@ -16,7 +16,6 @@ from gstalker.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from gstalker.bridge.client.player import AvatarPlayer
-    from gstalker.bridge.keys import ClientKeys
 
 DISPLAY_HZ = 60.0
 EVERY_S = 0.5  # between two lines of figures
@@ -63,6 +62,7 @@ class Play:
         from gstalker.bridge.client.loudspeaker import Loudspeaker
         from gstalker.bridge.client.player import AvatarPlayer
         from gstalker.bridge.client.playout import PlayoutOptions
+        from gstalker.bridge.keys import read_client_keys
 
         with ExitStack() as stack:
             loudspeaker = None if self.mute else stack.enter_context(Loudspeaker(self.device))
@@ -72,7 +72,7 @@ class Play:
                     avatar=self.avatar,
                     session_id=self.session,
                     client_name="play",
-                    keys=self._client_keys(),
+                    keys=read_client_keys(self.keys, self.server_key),
                 )
             )
             heard = HeardOptions() if loudspeaker is None else HeardOptions(device_rate_hz=loudspeaker.rate_hz)
@@ -80,17 +80,6 @@ class Play:
             if loudspeaker is not None:
                 loudspeaker.start(player.sound)
             watch(player, self.seconds)
-
-    def _client_keys(self) -> ClientKeys | None:
-        if (self.keys is None) != (self.server_key is None):
-            raise InputError(
-                "--keys and --server-key: expected both or neither: who this is, and which server is meant."
-            )
-        if self.keys is None or self.server_key is None:
-            return None
-        from gstalker.bridge.keys import ClientKeys, read_key_pair, read_public_key
-
-        return ClientKeys(read_key_pair(self.keys), read_public_key(self.server_key))
 
 
 def watch(player: AvatarPlayer, seconds: float) -> None:

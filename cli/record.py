@@ -41,6 +41,12 @@ class Record:
     timeout_s: Annotated[float, tyro.conf.arg(name="timeout")] = 5.0
     """Seconds to go on trying to reach the server."""
 
+    keys: str | None = None
+    """This client's keys, by name or file, for a server that demands keys."""
+
+    server_key: str | None = None
+    """The server's public key, by name or file."""
+
     overwrite: bool = False
     """Replace a session that is there already."""
 
@@ -56,9 +62,11 @@ class Record:
 
         from rich.progress import Progress
 
+        from gstalker.bridge.keys import read_client_keys
         from gstalker.bridge.record import RecordOptions, record
 
         console = Console(stderr=True, soft_wrap=True, highlight=False)
+        keys = read_client_keys(self.keys, self.server_key)
         options = RecordOptions(
             avatar=self.avatar,
             session_id=self.session,
@@ -70,7 +78,9 @@ class Record:
         )
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("recording", total=self.seconds)
-            recorded = record(self.address, self.out, options, lambda seconds: bar.update(task, completed=seconds))
+            recorded = record(
+                *(self.address, self.out, options, lambda seconds: bar.update(task, completed=seconds)), keys=keys
+            )
         end = recorded.end
         print(
             f"session: {self.out}  ({recorded.frames} frames, {recorded.sound_s:.1f} s of sound, "

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gstalker.bridge.client.client import AvatarClient
     from gstalker.bridge.client.pushed_speech import PushedSpeech
     from gstalker.bridge.inputs.sound_source import SoundSource
-    from gstalker.bridge.keys import ClientKeys
 
 _TURN_S = 0.01
 AHEAD_S = 1.0  # of a live source's sound that waits here
@@ -64,6 +63,7 @@ class Say:
             raise InputError(f"--audio: expected a sound file, mic, mic:DEVICE or -, found no file {self.audio!r}.")
 
         from gstalker.bridge.client.client import AvatarClient
+        from gstalker.bridge.keys import read_client_keys
 
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         source = self._source() if live else None
@@ -74,7 +74,7 @@ class Say:
                 session_id=self.session,
                 client_name="say",
                 topics=(),
-                keys=self._client_keys(),
+                keys=read_client_keys(self.keys, self.server_key),
             ) as client:
                 if source is None:
                     speech = client.say(Path(self.audio), interrupt=self.interrupt)
@@ -97,17 +97,6 @@ class Say:
         from gstalker.bridge.inputs.microphone import Microphone
 
         return Microphone(self.audio.partition(":")[2])
-
-    def _client_keys(self) -> ClientKeys | None:
-        if (self.keys is None) != (self.server_key is None):
-            raise InputError(
-                "--keys and --server-key: expected both or neither: who this is, and which server is meant."
-            )
-        if self.keys is None or self.server_key is None:
-            return None
-        from gstalker.bridge.keys import ClientKeys, read_key_pair, read_public_key
-
-        return ClientKeys(read_key_pair(self.keys), read_public_key(self.server_key))
 
 
 def _send(client: AvatarClient, speech: PushedSpeech, source: SoundSource | None, console: Console) -> bool:

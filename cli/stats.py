@@ -17,7 +17,6 @@ from rich.table import Table
 from gstalker.runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from gstalker.bridge.keys import ClientKeys
     from gstalker.bridge.schema import Stats as Figures
     from gstalker.bridge.schema import Welcome
 
@@ -63,10 +62,12 @@ class Stats:
             raise InputError(f"--timeout: expected more than 0 and at most 60 seconds, got {self.timeout_s:g}.")
 
         from gstalker.bridge.client.stats_reader import StatsReader
+        from gstalker.bridge.keys import read_client_keys
 
         console = Console(soft_wrap=True, highlight=False)
+        keys = read_client_keys(self.keys, self.server_key)
         asked = {"avatar_name": self.avatar, "session_id": self.session}
-        with StatsReader(self.address, **asked, keys=self._client_keys(), timeout_s=self.timeout_s) as reader:
+        with StatsReader(self.address, **asked, keys=keys, timeout_s=self.timeout_s) as reader:
             if self.json_lines:
                 while True:
                     print(json.dumps(as_json(reader.welcome, reader.read())), flush=True)
@@ -80,17 +81,6 @@ class Stats:
                 while True:
                     time.sleep(self.every_s)
                     live.update(as_table(reader.welcome, reader.read()), refresh=True)
-
-    def _client_keys(self) -> ClientKeys | None:
-        if (self.keys is None) != (self.server_key is None):
-            raise InputError(
-                "--keys and --server-key: expected both or neither: who this is, and which server is meant."
-            )
-        if self.keys is None or self.server_key is None:
-            return None
-        from gstalker.bridge.keys import ClientKeys, read_key_pair, read_public_key
-
-        return ClientKeys(read_key_pair(self.keys), read_public_key(self.server_key))
 
 
 def as_json(welcome: Welcome, figures: Figures) -> dict[str, object]:

@@ -141,6 +141,17 @@ def test_allowed_keys_come_from_folders_files_and_names(folder: Path, tmp_path: 
     assert read_allowed(["bob", "alice", public_path], folder) == expected
 
 
+def test_a_client_names_its_own_keys_and_the_server_it_means(folder: Path):
+    alice, server = new_key_pair("alice"), new_key_pair("server")
+    _, secret_path = write_key_pair(alice, folder)
+    public_path, _ = write_key_pair(server, folder)
+    assert keys.read_client_keys(str(secret_path), str(public_path)) == keys.ClientKeys(alice, server.public)
+    assert keys.read_client_keys(None, None) is None
+    for one in ((str(secret_path), None), (None, str(public_path))):
+        with pytest.raises(InputError, match="expected both or neither: who this is, and which server is meant"):
+            keys.read_client_keys(*one)
+
+
 def test_nobody_allowed_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="allowed clients: expected 1 to 1000 public keys, got 0"):
         read_allowed([tmp_path])

@@ -129,6 +129,12 @@ def test_a_server_with_keys_answers_those_allowed_and_counts_the_others(
     assert "are the keys the right ones?" in capsys.readouterr().err
     assert cli.main(["stats", address, "--once", "--timeout", "1"]) == 2
 
+    session = log.parent / "session"
+    recorded = ["record", address, "--out", str(session), "--seconds", "0.3", "--timeout", "20"]
+    alice = ["--server-key", str(folder / "server.public.json"), "--keys", str(folder / "alice.secret.json")]
+    assert cli.main([*recorded, *alice]) == 0
+    assert (session / "session.json").is_file()
+
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     counted = re.search(r'connections_refused_total\{reason="key_not_allowed"\} ([\d.]+)', text)
