@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
         if after != before:
             stale.append(name)
             if "--check" not in arguments:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(after, encoding="utf-8", newline="\n")
     print("\n".join(f"{'stale' if '--check' in arguments else 'written'}: {name}" for name in stale) or "up to date")
     return 1 if stale and "--check" in arguments else 0

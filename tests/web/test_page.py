@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from gstalker.bridge.codec import encode
 from gstalker.bridge.web.server import WebServer, start_web
 from gstalker.kernels.quantise import pack_movers
 
+AnyRequest = TypeVar("AnyRequest", bound=schema.Request)
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 STILL = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -144,7 +146,7 @@ def test_the_controls_are_those_of_the_welcome_and_reach_the_server(stage_set: A
     page.evaluate(f"({move})(document.querySelectorAll('#gaze input')[0], -15)")
     page.evaluate("document.getElementById('idle').click()")
 
-    def asked(kind: type[schema.Message]) -> list[schema.Message]:
+    def asked(kind: type[AnyRequest]) -> list[AnyRequest]:
         return eventually(lambda: [m for m in stage_set.asked if isinstance(m, kind)], kind.TOPIC)
 
     (emotion,) = asked(schema.SetEmotion)
