@@ -121,11 +121,14 @@ class StreamingResampler:
             count = min(ready - self._given, BLOCK_SAMPLES)
             at = (self._given + np.arange(count)) * self._down
             first = at // self._up - self.half_taps - self._kept_from
-            weights = _filter_weights(self.rate_hz, self._up, at % self._up)
-            # Not a product of matrices, whose order of summation depends on the number of rows: a sum along rows that
-            # lie in memory one after the other adds each in the same order, however many there are.
-            windows = sliding_window_view(self._kept, weights.shape[1])[first]
-            blocks.append((windows * weights).sum(axis=1))
+            table = _filter_table(self.rate_hz, min(self._up, EXACT_PHASES + 1))
+            windows = sliding_window_view(self._kept, table.shape[1])
+            # einsum and not a product of matrices: BLAS orders its sums by the number of rows.
+            if self._up == 1:
+                blocks.append(np.einsum("ij,j->i", windows[first[0] :: self._down][:count], table[0]))
+            else:
+                weights = _filter_weights(table, self._up, at % self._up)
+                blocks.append(np.einsum("ij,ij->i", windows[first], weights))
             self._given += count
         kept_from = self._given * self._down // self._up - self.half_taps
         self._kept = self._kept[kept_from - self._kept_from :]
@@ -138,11 +141,8 @@ def _half_taps(rate_hz: int) -> int:
     return math.ceil(ZERO_CROSSINGS * max(1.0, rate_hz / SAMPLE_RATE_HZ))
 
 
-def _filter_weights(rate_hz: int, up: int, phase: np.ndarray) -> np.ndarray:
-    """(n, taps) weights of output of these phases, or (1, taps) where all are alike."""
-    table = _filter_table(rate_hz, min(up, EXACT_PHASES + 1))
-    if up == 1:
-        return table
+def _filter_weights(table: np.ndarray, up: int, phase: np.ndarray) -> np.ndarray:
+    """(n, taps) weights of output of these phases."""
     if up <= EXACT_PHASES:
         return table[phase]
     scaled = phase * DENSE_PHASES
