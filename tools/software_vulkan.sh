@@ -12,6 +12,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
   echo "software_vulkan: expected a Debian or Ubuntu with apt-get; install Mesa's lavapipe (24 or newer) yourself" >&2
   exit 1
 fi
+rm -rf "$dir"  # what an interrupted run has left
 mkdir -p "$dir"/{parts,lists/partial,archives/partial,debs,root}
 
 # The machine's own sources, and beside them its backports: Debian 12's Mesa 22 is too old for slangpy.

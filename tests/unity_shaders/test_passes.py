@@ -14,12 +14,20 @@ import slangpy as spy
 from helpers.splat_scenes import one_splat, plain_camera
 from helpers.unity_shaders.avatar import Avatar
 from helpers.unity_shaders.gpu import Gpu, Target
-from helpers.unity_shaders.pictures import BACKGROUND, agreement, avatar_of, over, reference_picture, splat_picture
+from helpers.unity_shaders.pictures import (
+    BACKGROUND,
+    Agreement,
+    agreement,
+    avatar_of,
+    over,
+    reference_picture,
+    splat_picture,
+)
 from helpers.unity_shaders.scenes import Scene, View, made_scene, mixed_pose, placed, views
 from helpers.unity_shaders.unity_camera import unity_eye
 
 from gstalker.bench import unity_fill
-from gstalker.kernels.camera import Camera
+from gstalker.kernels.camera import Camera, rotation_from_quat_wxyz
 from gstalker.kernels.gaussians import Gaussians, concatenate
 from gstalker.kernels.quantise import QuantisationBox
 
@@ -207,14 +215,15 @@ def test_a_splat_before_unitys_near_plane_is_drawn(gpu: Gpu):
     assert gpu.pixels(target.color)[32, 32, 3] > 0.8
 
 
-def stereo_cameras(size_px: int) -> list[Camera]:
-    """Two eyes 64 mm apart that look the same way through off-axis pictures, as headsets do."""
+def stereo_cameras(size_px: int, canted_rad: float = 0.0) -> list[Camera]:
+    """Two eyes 64 mm apart, looking through off-axis pictures the same way as most headsets do, or turned outwards."""
     eyes = []
     for side in (-1, 1):
         K = np.array([[0.9 * size_px, 0, (0.5 - 0.08 * side) * size_px], [0, 0.9 * size_px, 0.47 * size_px], [0, 0, 1]])
-        viewmat = np.eye(4)
+        viewmat, turn = np.eye(4), np.eye(4)
         viewmat[:3, 3] = [-0.032 * side, 0.0, 0.4]
-        eyes.append(Camera(viewmat, K, size_px, size_px))
+        turn[:3, :3] = rotation_from_quat_wxyz(np.array([np.cos(canted_rad / 2), 0, -side * np.sin(canted_rad / 2), 0]))
+        eyes.append(Camera(turn @ viewmat, K, size_px, size_px))
     return eyes
 
 
@@ -246,12 +255,30 @@ def test_each_eye_of_a_stereo_picture_equals_its_mono_picture(gpu: Gpu, scene: S
 
 
 def test_each_eye_of_a_stereo_picture_is_the_references(gpu: Gpu, scene: Scene):
-    avatar, cameras = avatar_of(gpu, scene), stereo_cameras(256)
+    for found in stereo_agreement(gpu, scene, canted_rad=0.0):
+        assert found.good, str(found)
+
+
+def test_one_order_for_both_eyes_serves_canted_displays_nearly_as_well(gpu: Gpu, scene: Scene):
+    """Turned outwards by 5 degrees each, the order by the mean of the depths is not exactly each eye's own.
+
+    Measured 58.5 dB, 1.0 % of pixels off by more than 2/255 and 8/255 at worst: allowed 3 dB and twice that.
+    """
+    for found in stereo_agreement(gpu, scene, canted_rad=0.09):
+        assert found.psnr_db > 55.5, str(found)
+        assert 0 < found.share_off < 0.02, str(found)
+        assert found.worst < 16 / 255, str(found)
+
+
+def stereo_agreement(gpu: Gpu, scene: Scene, canted_rad: float) -> list[Agreement]:
+    """Each eye of one instanced draw against the reference's picture of it."""
+    avatar, cameras = avatar_of(gpu, scene), stereo_cameras(256, canted_rad)
     array = gpu.target(256, 256, slices=2)
     projected(avatar, scene, cameras, eyes_per_draw=2).draw(array, clear=True, eye_array=True)
-    for eye, camera in enumerate(cameras):
-        found = agreement(over(gpu.pixels(array.color, eye), BACKGROUND), reference_picture(scene, View(camera)))
-        assert found.good, str(found)
+    return [
+        agreement(over(gpu.pixels(array.color, eye), BACKGROUND), reference_picture(scene, View(camera)))
+        for eye, camera in enumerate(cameras)
+    ]
 
 
 def test_a_splat_that_one_eye_alone_sees_is_drawn_for_that_eye_alone(gpu: Gpu):

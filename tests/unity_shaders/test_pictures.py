@@ -66,21 +66,27 @@ def save(path: Path, picture: np.ndarray, wanted: np.ndarray) -> None:
     Image.fromarray((side_by_side.clip(0, 1) * 255).round().astype(np.uint8)).save(path)
 
 
+@pytest.mark.parametrize("scene_name", SCENES)
 def test_what_is_blended_behind_the_references_early_stop_stays_below_the_tolerance(
-    scenes: dict[str, Scene], monkeypatch: pytest.MonkeyPatch
+    gpu: Gpu, scenes: dict[str, Scene], scene_name: str, monkeypatch: pytest.MonkeyPatch
 ):
     """The reference leaves out a splat that would bring the transmittance to 1e-4, and all behind; blending goes on.
 
     With that splat's alpha a, the transmittance left was at most 1e-4 / (1 - a), a tenth for the most opaque, and so is
-    the difference a pixel may show: rare, but not nothing. Both kept by the reference itself, on the same splats.
+    the difference a pixel may show: rare, but not nothing. Against a reference that goes on, too, hardly a pixel is
+    off: measured 2.3/255 at worst, in two pixels of three pictures.
     """
-    scene, view = scenes["made"], views()["portrait"]
+    scene, view = scene_of(scene_name, scenes), views()["portrait"]
     stopped = reference_picture(scene, view)
     monkeypatch.setattr(reference, "TRANSMITTANCE_STOP", 0.0)
     went_on = reference_picture.__wrapped__(scene, view)  # not the picture that is kept
-    found = agreement(went_on, stopped)
-    assert 0 < found.worst <= 0.1
-    assert found.good, str(found)
+    effect = agreement(went_on, stopped)
+    assert 0 < effect.worst <= 0.1
+    assert effect.good, str(effect)
+
+    drawn = agreement(over(splat_picture(gpu, avatar_of(gpu, scene), scene, view), BACKGROUND), went_on)
+    assert drawn.worst < 3 / 255, str(drawn)
+    assert drawn.share_off < 2e-5, str(drawn)
 
 
 QUALITY_BUDGETS = {"high": 0.9, "medium": 0.8, "low": 0.65}

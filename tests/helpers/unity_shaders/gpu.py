@@ -196,7 +196,7 @@ class Gpu:
     def _pipeline(self, shader_pass: ShaderPass, target: Target, eye_array: bool, z_test: str) -> tuple[Any, set[str]]:
         color = target.color.format
         depth = None if target.depth is None else target.depth.format
-        key = (shader_pass.name, shader_pass.body, color, depth, eye_array, z_test)
+        key = (shader_pass, color, depth, eye_array, z_test)
         if key not in self._pipelines:
             text = ("#define GS_EYE_ARRAY\n" if eye_array else "") + with_stages(shader_pass)
             module = self._module(text, shader_pass.name)
