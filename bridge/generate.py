@@ -79,7 +79,7 @@ def version_table() -> str:
 
 def limits_table() -> str:
     """Every cap and time limit of both ends."""
-    waiting = f"{transport.MAX_WAITING_BYTES} bytes and {transport.MAX_WAITING_S:g} s of frames"
+    waiting = f"{transport.MAX_WAITING_BYTES} bytes and {transport.MAX_WAITING_S:g} s (or the lead) of frames and sound"
     rows = [
         ["largest message", f"{schema.MAX_MESSAGE_BYTES} bytes", "the connection is closed"],
         ["largest request", f"{schema.MAX_REQUEST_BYTES} bytes", "the connection is closed"],

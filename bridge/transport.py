@@ -8,6 +8,7 @@ no option for (how many connections, who comes in, what a peer may send) is in `
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ RECEIVING_QUEUE = 32
 # What may wait for one subscriber that does not read.
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 MAX_WAITING_S = 0.2
+MESSAGES_A_STEP = 2  # a frame and its sound
 SEND_BUFFER_BYTES = (64 * 1024, 1024 * 1024)  # of the system, for one subscriber; least and most
 REQUEST_BUFFER_BYTES = 512 * 1024  # of the system, one connection, each way
 # To an XPUB come subscriptions of 1 + 16 bytes, and the messages of the CURVE handshake, some 400 bytes.
@@ -115,16 +117,20 @@ def check_client_address(address: Address, keys: ClientKeys | None) -> None:
         )
 
 
-def publication_queue(frame_bytes: int, fps: int) -> int:
-    """How many messages may wait for one subscriber: at most 8 MB and 0.2 s of frames, and at least one.
+def publication_queue(frame_bytes: int, fps: int, lead_s: float = MAX_WAITING_S) -> int:
+    """How many messages may wait for one subscriber: at most 8 MB, and what is sent in 0.2 s; at least one.
 
-    A step may send a frame and a piece of sound, so a subscriber to both has half of that in time.
+    A step is a frame and a piece of sound; for who takes frames alone, as many messages are twice that time. Where
+    messages leave longer before their presentation than 0.2 s, so much may wait: after a stop they are all sent again
+    at once.
 
     Args:
         frame_bytes: of the largest message that is published again and again.
         fps: frames a second.
+        lead_s: how long before its presentation a message leaves.
     """
-    return max(1, min(MAX_WAITING_BYTES // max(1, frame_bytes), int(MAX_WAITING_S * fps)))
+    steps = math.ceil(max(MAX_WAITING_S, lead_s) * fps)
+    return max(1, min(MAX_WAITING_BYTES // max(1, frame_bytes), MESSAGES_A_STEP * steps))
 
 
 def send_buffer_bytes(frame_bytes: int, fps: int) -> int:
@@ -144,6 +150,7 @@ def bind_server(
     *,
     frame_bytes: int = 16 * 40_000,
     fps: int = 25,
+    lead_s: float = MAX_WAITING_S,
     watch: Callable[[zmq.Socket], None] | None = None,
 ) -> tuple[zmq.Socket, zmq.Socket]:
     """The control (ROUTER) and publication (XPUB) sockets of a server, bound.
@@ -154,7 +161,7 @@ def bind_server(
         context: whose I/O thread serves them.
         address: where to listen.
         keys: needed where the address is not loopback.
-        frame_bytes, fps: of the largest avatar served, for the caps of what waits.
+        frame_bytes, fps, lead_s: of the largest avatar served, for the caps of what waits.
         watch: called with each socket before it is bound.
 
     Raises:
@@ -162,7 +169,7 @@ def bind_server(
     """
     check_server_address(address, keys)
     control, publication = context.socket(zmq.ROUTER), context.socket(zmq.XPUB)
-    queue = publication_queue(frame_bytes, fps)
+    queue = publication_queue(frame_bytes, fps, lead_s)
     _set_defaults(control, schema.MAX_REQUEST_BYTES, CONTROL_QUEUE, REQUEST_BUFFER_BYTES)
     _set_defaults(publication, MAX_SUBSCRIPTION_BYTES, queue, send_buffer_bytes(frame_bytes, fps))
     # An answer to a client that has gone, or reads none of its answers, is dropped: it must not hold up the others.

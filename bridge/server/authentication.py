@@ -32,7 +32,7 @@ from gstalker.bridge import schema
 from gstalker.bridge.keys import ServerKeys
 from gstalker.bridge.server.connection import Connection, bytes_received, peer_of, shut_down
 from gstalker.bridge.server.logs import say, server_log
-from gstalker.bridge.transport import MAX_CONNECTIONS, ZAP_DOMAIN, Address, bind_server
+from gstalker.bridge.transport import MAX_CONNECTIONS, MAX_WAITING_S, ZAP_DOMAIN, Address, bind_server
 from gstalker.runtime.errors import InputError
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
@@ -272,6 +272,7 @@ def open_sockets(
     *,
     frame_bytes: int,
     fps: int,
+    lead_s: float = MAX_WAITING_S,
     max_connections: int = MAX_CONNECTIONS,
 ) -> ServerSockets:
     """A server's sockets behind a door.
@@ -280,7 +281,7 @@ def open_sockets(
         context: one with no other server with keys in it.
         address: where to listen.
         keys: who the server is and whom it lets in; needed where the address is not loopback.
-        frame_bytes, fps: of the largest avatar served, for `transport.publication_queue`.
+        frame_bytes, fps, lead_s: of the largest avatar served, for `transport.publication_queue`.
         max_connections: of each of the two sockets.
 
     Raises:
@@ -288,7 +289,9 @@ def open_sockets(
     """
     door = Door(context, keys, max_connections)
     try:
-        control, publication = bind_server(context, address, keys, frame_bytes=frame_bytes, fps=fps, watch=door.watch)
+        control, publication = bind_server(
+            context, address, keys, frame_bytes=frame_bytes, fps=fps, lead_s=lead_s, watch=door.watch
+        )
     except BaseException:
         door.close()
         raise

@@ -212,7 +212,13 @@ class AvatarServer:
         # A client has a connection to one port and up to two to the other.
         most = max(MAX_CONNECTIONS, 3 * self.options.limits.client_count)
         fps = max(a.fps for a in avatars)
-        return open_sockets(context, address, keys, frame_bytes=frame_bytes, fps=fps, max_connections=most)
+        return open_sockets(
+            *(context, address, keys),
+            frame_bytes=frame_bytes,
+            fps=fps,
+            lead_s=self.options.session.lead_s,
+            max_connections=most,
+        )
 
     def _refuse_what_cannot_be_answered(self) -> None:
         for session in self.table.shared:

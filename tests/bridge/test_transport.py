@@ -133,20 +133,25 @@ def test_every_socket_has_its_limits(free_port: int):
 
 
 @pytest.mark.parametrize(
-    ("frame_bytes", "fps", "expected"),
+    ("frame_bytes", "fps", "lead_s", "expected"),
     [
-        (5_000, 25, 5),  # 0.2 s
-        (640_000, 25, 5),
-        (8 * 1024 * 1024, 25, 1),
-        (4 * 1024 * 1024, 25, 2),  # 8 MB
-        (3 * 1024 * 1024, 25, 2),
-        (100, 240, 48),
-        (0, 3, 1),  # never none at all
+        (5_000, 25, 0.2, 10),  # 0.2 s of frames with sound
+        (5_000, 25, 0.02, 10),
+        (640_000, 25, 0.2, 10),
+        (640_000, 25, 2.0, 13),  # 8 MB
+        (5_000, 25, 2.0, 100),  # the lead
+        (8 * 1024 * 1024, 25, 0.2, 1),
+        (3 * 1024 * 1024, 25, 0.2, 2),
+        (100, 240, 0.2, 96),
+        (9_000_000, 3, 0.2, 1),  # never none at all
     ],
 )
-def test_what_waits_for_a_subscriber_is_capped_in_bytes_and_in_age(frame_bytes: int, fps: int, expected: int):
-    queue = transport.publication_queue(frame_bytes, fps)
+def test_what_waits_for_a_subscriber_is_capped_in_bytes_and_in_age(
+    frame_bytes: int, fps: int, lead_s: float, expected: int
+):
+    queue = transport.publication_queue(frame_bytes, fps, lead_s)
     assert queue == expected
-    assert queue == 1 or (queue * frame_bytes <= 8 * 1024 * 1024 and queue / fps <= 0.2)
+    assert queue == 1 or queue * frame_bytes <= 8 * 1024 * 1024
+    assert queue <= 2 * fps * max(0.2, lead_s)
     least, most = transport.SEND_BUFFER_BYTES
     assert least <= transport.send_buffer_bytes(frame_bytes, fps) <= most
