@@ -27,7 +27,7 @@ KAISER_BETA = 8.96  # 90 dB of stop band (Kaiser's formula 0.1102 (A - 8.7))
 CUTOFF_SHARE = 0.94  # of the lower rate's half: flat to 0.88 of it, 90 dB down from 1.0 on
 EXACT_PHASES = 640  # up to so many phases the filter is tabulated exactly, which covers all usual rates
 DENSE_PHASES = 512  # else it is interpolated between so many; error below 1e-5 of full scale
-BLOCK_SAMPLES = 1024  # of output at once: bounds the memory of a large piece
+BLOCK_SAMPLES = 128  # of output at once: what is gathered for them stays in the processor's cache
 FULL_SCALE = 32768.0
 
 
