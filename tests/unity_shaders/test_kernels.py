@@ -280,6 +280,10 @@ def test_weights_keep_the_greatest_of_all_moments_weighed(gpu: Gpu):
     np.testing.assert_array_equal(gpu.read(avatar.weights, np.float32), np.maximum(*alone))
     assert np.abs(alone[0] - alone[1]).max() > 0.5
 
+    values = {"_GsGaussianCount": 400, "_GsWeights": avatar.weights}
+    gpu.run("GaussianAvatar.compute", "ClearWeights", 7, values)
+    assert not gpu.read(avatar.weights, np.uint32).any()
+
 
 def test_an_orthographic_camera_sees_the_covariance_without_foreshortening(gpu: Gpu):
     """Unity's scene view and some games: px are focal times metres at every depth, and J is the same everywhere."""

@@ -101,6 +101,15 @@ def test_blending_in_linear_light_would_not_be_the_same(gpu: Gpu, splats: np.nda
     assert np.abs(display_from_linear(naive) - over(splats, behind)).max() > 10 / 255
 
 
+def test_the_pass_for_the_other_colour_space_makes_the_comparison_fail(gpu: Gpu, splats: np.ndarray):
+    """A gamma slip either way: the gamma pass onto linear light, the linear pass onto display values."""
+    behind = plate(256)
+    slip = composite(gpu, "CompositeGamma", splats, linear_from_display(behind))
+    assert not agreement(display_from_linear(slip), over(splats, behind)).good
+    slip = composite(gpu, "CompositeLinear", splats, behind)
+    assert not agreement(slip, over(splats, behind)).good
+
+
 def test_without_the_copy_only_soft_edges_differ(gpu: Gpu, splats: np.ndarray):
     behind = plate(256)
     linear = composite(gpu, "CompositeLinearNoCopy", splats, linear_from_display(behind))

@@ -199,14 +199,17 @@ def test_quaternions_sent_in_another_order_make_the_comparison_fail(gpu: Gpu, sc
     assert not compared(gpu, replace(scene, canonical=swapped), views()["portrait"], scene).good
 
 
-def test_a_frame_too_late_makes_the_comparison_fail(gpu: Gpu, scenes: dict[str, Scene]):
-    """The later of the two frames where the mixture was to be seen; then movers of one frame with poses of the next."""
-    scene = scenes["made"]
+@pytest.mark.parametrize("scene_name", SCENES)
+def test_a_frame_too_late_makes_the_comparison_fail(gpu: Gpu, scenes: dict[str, Scene], scene_name: str):
+    """The frame after the one that was to be seen, 40 ms on; then the movers of one with the poses of the next."""
+    scene = scene_of(scene_name, scenes)
     first, second = scene.steps
+    early = replace(scene, steps=(first, first))
     late = replace(scene, steps=(second, second))
-    assert not compared(gpu, late, views()["portrait"], scene).good
-    torn = replace(scene, steps=(TimeStep(first.movers, second.avatar_from_part), second))
-    assert not compared(gpu, torn, views()["portrait"], scene).good
+    assert compared(gpu, early, views()["portrait"], early).good
+    assert not compared(gpu, late, views()["portrait"], early).good
+    torn = TimeStep(first.movers, second.avatar_from_part)
+    assert not compared(gpu, replace(scene, steps=(torn, torn)), views()["portrait"], early).good
 
 
 def test_a_gamma_slip_makes_the_comparison_fail(gpu: Gpu, scenes: dict[str, Scene]):

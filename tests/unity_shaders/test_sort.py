@@ -44,3 +44,22 @@ def test_sizes_about_a_group_and_a_block_are_sorted_exactly(gpu: Gpu, count: int
     for keys in (np.full(count, 0xFFFFFFFF, np.uint32), np.arange(count, dtype=np.uint32)[::-1].copy()):
         order, _ = sorted_order(gpu, keys, 32)
         np.testing.assert_array_equal(order, np.argsort(keys, kind="stable"))
+
+
+def test_digits_are_counted_and_their_places_summed_block_by_block(gpu: Gpu):
+    """CountDigits and ScanCounts alone: counts digit after digit, in each block after block; then what lies before."""
+    keys = np.random.default_rng(2).integers(0, 2**32, 2500, dtype=np.uint32)
+    counts = gpu.buffer(16 * 3)
+    values = {
+        "_GsSourceKeys": gpu.buffer(keys),
+        "_GsDigitCounts": counts,
+        "_GsKeyCount": len(keys),
+        "_GsBlockCount": 3,
+        "_GsShift": 12,
+    }
+    gpu.run("GaussianSort.compute", "CountDigits", 3, values)
+    digits = (keys >> 12) & 15
+    wanted = np.stack([np.bincount(digits[b : b + 1024], minlength=16) for b in (0, 1024, 2048)], axis=1).ravel()
+    np.testing.assert_array_equal(gpu.read(counts, np.uint32), wanted)
+    gpu.run("GaussianSort.compute", "ScanCounts", 1, values)
+    np.testing.assert_array_equal(gpu.read(counts, np.uint32), np.cumsum(wanted) - wanted)
