@@ -109,12 +109,15 @@ def play(
     """Play to the end of the speech; the client's figures, what was seen, and the loudspeaker."""
     origin_s = time.perf_counter()
 
+    def client_s(true_s: float) -> float:
+        return origin_s + (true_s - origin_s) * (1 + ppm * 1e-6)
+
     def steady() -> float:
-        return origin_s + (time.perf_counter() - origin_s) * (1 + ppm * 1e-6)
+        return client_s(time.perf_counter())
 
     with AvatarClient(address, client_name="gstalker bench av", steady=steady) as client:
         player = AvatarPlayer(client, PlayoutOptions())
-        device = SimulatedDevice(player.sound, steady, seconds + 30, rate_hz=DEVICE_HZ, ppm=-ppm)
+        device = SimulatedDevice(player.sound, client_s, seconds + 30, rate_hz=DEVICE_HZ, ppm=-ppm)
         box = client.avatar.box
         step_m = (max(box.position_max_m) - min(box.position_min_m)) / 65535
         log = Log(Watch(client.avatar.fps, step_m), speech)

@@ -19,20 +19,22 @@ class SimulatedDevice:
         underrun_samples: silence that it played because nothing had been handed over in time.
     """
 
-    def __init__(self, ask: Ask, steady: Callable[[], float], longest_s: float, *, rate_hz: int, ppm: float) -> None:
+    def __init__(
+        self, ask: Ask, client_s: Callable[[float], float], longest_s: float, *, rate_hz: int, ppm: float
+    ) -> None:
         """Prepare a device.
 
         Args:
             ask: gives so many samples, of which the first will be heard at a time of the client's clock; the third
                 argument is that clock now. As `Playout.sound`.
-            steady: the client's clock.
+            client_s: what the client's clock shows at a time of time.perf_counter.
             longest_s: how long it can play.
             rate_hz: nominal rate.
             ppm: by how many parts in a million its quartz is fast.
         """
         self.rate_hz, self.true_rate_hz = rate_hz, rate_hz * (1 + ppm * 1e-6)
         self.underrun_samples = 0
-        self._ask, self._steady = ask, steady
+        self._ask, self._client_s = ask, client_s
         self._block = rate_hz // 100
         self._latency = 6 * self._block  # what usual drivers hold: 60 ms
         self._out = np.zeros(round(longest_s * self.true_rate_hz) + 2 * self._latency, np.int16)
@@ -65,18 +67,19 @@ class SimulatedDevice:
 
     def _run(self) -> None:
         while not self._done.is_set():
-            now_s = time.perf_counter()
-            playing = self.sample_at(now_s)
-            if playing > self._filled:  # it ran dry: silence was played
-                self.underrun_samples += playing - self._filled
-                self._filled = playing
-            while self._filled < playing + self._latency:
+            while True:
+                now_s = time.perf_counter()
+                playing = self.sample_at(now_s)
+                if playing > self._filled:  # it ran dry: silence was played
+                    self.underrun_samples += playing - self._filled
+                    self._filled = playing
+                if self._filled >= playing + self._latency:
+                    break
                 if self._filled + self._block > len(self._out):
                     return
-                # What a driver says of its own time is off by a millisecond or two.
+                # What a driver says of its own time is off by a millisecond or so.
                 ahead_s = (self._filled - playing) / self.rate_hz + self._rng.normal(0, 0.5e-3)
-                now_client_s = self._steady()
-                samples = self._ask(self._block, now_client_s + ahead_s, now_client_s)
+                samples = self._ask(self._block, self._client_s(now_s) + ahead_s, self._client_s(now_s))
                 pcm = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
                 self._out[self._filled : self._filled + self._block] = pcm
                 self._filled += self._block

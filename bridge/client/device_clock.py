@@ -15,9 +15,8 @@ from gstalker.bridge.client.clock_line import ClockLine
 SPAN_S = 20.0
 EVERY_S = 0.05  # between readings that are kept: devices ask hundreds of times a second
 JITTER_S = 2e-3  # standard deviation of what a device says of its time
-SKIP_S = 0.03  # one reading this far off, or
-STEP_S = 0.005  # several in a row off by this to one side, mean that samples were left out
-STEP_READINGS = 6
+SKIP_S, SKIP_READINGS = 0.03, 3  # so many readings in a row this far off, or
+STEP_S, STEP_READINGS = 0.005, 6  # off by this to one side, mean that samples were left out; one alone came late itself
 
 
 class DeviceClock:
@@ -56,19 +55,24 @@ class DeviceClock:
     def add(self, first_sample: int, heard_at_s: float) -> bool:
         """The device will play this sample at this local time, it says; whether samples were left out before it."""
         own_s = first_sample / self._rate_hz
-        skipped = False
+        skipped = outlier = False
         if self.known:
             off_s = heard_at_s - self._line.at(own_s)
             self._off_s.append(off_s)
-            one_side = len(self._off_s) == STEP_READINGS and min(np.abs(self._off_s)) > STEP_S
-            skipped = abs(off_s) > SKIP_S or (one_side and len(set(np.sign(self._off_s))) == 1)
+            skipped = self._all_off(SKIP_READINGS, SKIP_S) or self._all_off(STEP_READINGS, STEP_S)
+            outlier = abs(off_s) > SKIP_S and not skipped
             if skipped:
                 self.skips += 1
                 self._forget(keep_drift=len(self._line) > SPAN_S / EVERY_S / 4)  # its quartz is still the same
-        if own_s >= self._last_kept_s + EVERY_S:
+        if own_s >= self._last_kept_s + EVERY_S and not outlier:
             self._last_kept_s = own_s
             self._line.add(own_s, heard_at_s, JITTER_S)
         return skipped
+
+    def _all_off(self, readings: int, by_s: float) -> bool:
+        """Whether the last so many readings are off by more than this to the same side."""
+        last = list(self._off_s)[-readings:]
+        return len(last) == readings and (min(last) > by_s or max(last) < -by_s)
 
     def heard_at_s(self, sample: float) -> float:
         """When this sample is played, locally; needs to be known."""

@@ -53,8 +53,9 @@ class Loudspeaker:
         def fill(out: np.ndarray, count: int, moment: Any, status: Any) -> None:
             now_s = time.perf_counter()
             self.underruns += bool(status.output_underflow)
+            # By the stream's clock now, not when the callback began: this thread may have waited for the others.
             # Drivers that do not know their own time say 0: then what PortAudio holds is the best guess.
-            ahead_s = moment.outputBufferDacTime - moment.currentTime
+            ahead_s = moment.outputBufferDacTime - self._stream.time
             ahead_s = ahead_s if 0 < ahead_s < 2.0 else float(self._stream.latency)
             out[:, 0] = ask(count, now_s + ahead_s, now_s)
 

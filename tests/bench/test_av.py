@@ -68,7 +68,7 @@ def test_the_simulated_device_plays_at_its_own_rate_and_keeps_what_it_played():
         asked.append((count, heard_at_s, now_s))
         return np.full(count, 0.25, np.float32)
 
-    device = SimulatedDevice(ask, time.perf_counter, 2.0, rate_hz=16_000, ppm=500.0)
+    device = SimulatedDevice(ask, lambda true_s: true_s, 2.0, rate_hz=16_000, ppm=500.0)
     assert device.true_rate_hz == pytest.approx(16_008)
     device.start()
     time.sleep(0.3)

@@ -24,7 +24,7 @@ class MadeStream:
     """Asks as PortAudio does, from a thread."""
 
     played: list[np.ndarray]
-    latency = 0.05
+    latency, time = 0.05, 100.0
 
     def __init__(self, *, samplerate, device, channels, dtype, callback) -> None:
         assert (samplerate, channels, dtype) == (44_100, 1, "float32")

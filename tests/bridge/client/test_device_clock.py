@@ -42,12 +42,23 @@ def test_the_rate_is_found_within_a_minute():
     assert clock.skips == 0
 
 
-def test_a_device_that_left_out_a_second_is_known_anew_at_once():
+def test_a_device_that_left_out_a_second_is_known_anew_at_the_third_block():
     clock = DeviceClock(RATE_HZ)
     first = run(clock, 5, 0.0, 1e-3)
-    assert clock.add(first, 50.0 + first / RATE_HZ + 1.0)
+    blocks = [first, first + BLOCK, first + 2 * BLOCK]
+    assert [clock.add(sample, 51.0 + sample / RATE_HZ) for sample in blocks] == [False, False, True]
     assert clock.skips == 1
     assert abs(clock.heard_at_s(first) - (51.0 + first / RATE_HZ)) < 1e-9
+
+
+def test_one_reading_that_came_late_itself_changes_nothing():
+    clock = DeviceClock(RATE_HZ)
+    first = run(clock, 5, 0.0, 0.1e-3)
+    for late_s in (0.4, 0.0, 0.0, -0.2, 0.3, 0.0):
+        assert not clock.add(first, 50.0 + first / RATE_HZ + late_s)
+        first += 5 * BLOCK
+    assert clock.skips == 0
+    assert abs(clock.heard_at_s(first) - (50.0 + first / RATE_HZ)) < 0.2e-3
 
 
 def test_a_device_that_left_out_one_block_is_known_anew_within_some_blocks():
