@@ -106,6 +106,9 @@ def server_of_another_version(free_port: int) -> Iterator[str]:
     socket.bind(f"tcp://127.0.0.1:{free_port}")
 
     def answer_once() -> None:
+        while not socket.poll(100):
+            if done.is_set():
+                return
         identity, _ = socket.recv_multipart()
         refusal = schema.Refusal(request_id=0, code="wire_version", reason="expected 99, got 1.", retry_after_s=0.0)
         socket.send_multipart([identity, bytes(encode(refusal, wire_version=99))])
