@@ -171,12 +171,12 @@ def _watch(
         now_s = time.perf_counter()
         if now_s < origin_s + refresh / DISPLAY_HZ:
             continue
-        lit_s = origin_s + (np.floor((now_s - origin_s) * DISPLAY_HZ) + 1) / DISPLAY_HZ
+        lit_s = origin_s + (math.floor((now_s - origin_s) * DISPLAY_HZ) + 1) / DISPLAY_HZ
         picture = player.picture(origin_s + (lit_s - origin_s) * (1 + ppm * 1e-6))
         done_s = time.perf_counter()
         if done_s > lit_s:  # it was not ready, and is lit at the refresh after
             log.late_refreshes += 1
-            lit_s = origin_s + (np.floor((done_s - origin_s) * DISPLAY_HZ) + 1) / DISPLAY_HZ
+            lit_s = origin_s + (math.floor((done_s - origin_s) * DISPLAY_HZ) + 1) / DISPLAY_HZ
         refresh = round((lit_s - origin_s) * DISPLAY_HZ)
         if picture is not None and log.watch.movers is not None:
             log.seen.append(Seen(lit_s, log.watch.seen(picture.frame.means), picture.time_s))

@@ -217,6 +217,7 @@ class Playout:
 
         None before there is anything to show.
         """
+        at_s = float(at_s)  # a NumPy number would turn the counts into such
         with self._lock:
             self._follow_clock(at_s)
             heard_s = self._heard_s(at_s)
