@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-BATCH = 64  # cases that are made before they are run
+BATCH = 16  # cases that are made before they are run
 HANG_S = 120.0  # wall clock without a sign of life: the process says where it stands and ends
 MOST_FAILURES = 5  # different ones are shown
 

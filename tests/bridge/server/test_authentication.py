@@ -24,7 +24,7 @@ from gstalker.bridge.schema import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, FrameQ1
 from gstalker.bridge.server import authentication
 from gstalker.bridge.server.authentication import Door, ServerSockets, open_sockets
 from gstalker.bridge.server.connection import BYTES_AT_ONCE, Connection
-from gstalker.bridge.transport import Address, connect_control, connect_publication
+from gstalker.bridge.transport import Address, connect_control, connect_publication, parse_address
 from gstalker.runtime.errors import InputError
 
 FRAME_BYTES, FPS = 200_000, 25
@@ -107,6 +107,25 @@ def test_an_allowed_key_gets_answers_and_publications(
     assert subscriber.recv() == TOPIC + b"frame"
     counts = locked.door.counts()
     assert (counts.connections, sum(counts.refused.values())) == (2, 0)
+
+
+def test_ipv6_is_let_in_and_named_the_same_way(
+    free_port: int, server_keys: ServerKeys, context: zmq.Context, pairs: dict[str, KeyPair]
+):
+    try:
+        with system_socket.create_server(("::1", free_port), family=system_socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    place = parse_address(f"tcp://[::1]:{free_port}")
+    assert place.is_loopback
+    for sockets in _opened(place, server_keys):
+        client = connect_control(context, place, ClientKeys(pairs["alice"], pairs["server"].public))
+        assert answers(sockets, client)
+        eve = connect_control(context, place, ClientKeys(pairs["eve"], pairs["server"].public))
+        eve.send(b"question")
+        assert not sockets.control.poll(500)
+        assert sockets.door.counts().refused["key_not_allowed"] == 1
 
 
 STRANGERS = {
