@@ -189,7 +189,7 @@ def test_the_microphone_is_streamed_and_comes_back_as_the_avatars_voice(browser:
 
 def test_a_capture_is_compared_and_kept(page: Page, artefacts: Path):
     page.evaluate("document.getElementById('compare').click()")
-    found = page.wait_for("gstalker.comparison.result")
+    found = page.wait_for("gstalker.comparison.result", timeout_s=120)
     page.evaluate("document.getElementById('comparison').scrollIntoView()")
     page.screenshot(artefacts / "page comparison.png")
     print({k: v for k, v in found.items() if k != "folder"})
@@ -199,7 +199,7 @@ def test_a_capture_is_compared_and_kept(page: Page, artefacts: Path):
     page.evaluate("document.getElementById('rules').value = 'engine'")
     page.evaluate("document.getElementById('rules').dispatchEvent(new Event('change'))")
     page.evaluate("gstalker.comparison.result = null; document.getElementById('compare').click()")
-    engines = page.wait_for("gstalker.comparison.result")
+    engines = page.wait_for("gstalker.comparison.result", timeout_s=120)
     assert engines["whole_db"] < 45
     assert "the engine's own rules" in page.evaluate("document.getElementById('comparison-words').textContent")
     page.evaluate("document.getElementById('rules').value = 'reference'")
