@@ -1,4 +1,4 @@
-"""Writes the .meta file that Unity wants beside every file and folder of unity_client/.
+"""Writes the .meta file that Unity wants beside every file and folder of unity_client/, and the asset of its shaders.
 
     python tools/unity_meta.py            write what is missing or stale, remove what has lost its file
     python tools/unity_meta.py --check    only say so, exit code 1 if any
@@ -16,8 +16,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "unity_client"
 PACKAGE_NAME = "org.gstalker.unity"
+SHADER_ASSET = PACKAGE / "Resources" / "GStalkerShaders.asset"
 _TAIL = "  userData: \n  assetBundleName: \n  assetBundleVariant: \n"
 _IMPORTERS = {
+    ".asset": "NativeFormatImporter",
     ".asmdef": "AssemblyDefinitionImporter",
     ".compute": "ComputeShaderImporter",
     ".hlsl": "ShaderIncludeImporter",
@@ -35,7 +37,8 @@ _PLATFORMS = {
 
 def main(arguments: list[str]) -> int:
     """Bring all .meta files up to date, or compare them."""
-    wanted = {_beside(path): meta_of(path) for path in visible_paths(PACKAGE)}
+    wanted = {_beside(path): meta_of(path) for path in visible_paths(PACKAGE)} | {SHADER_ASSET: shader_asset()}
+    wanted[_beside(SHADER_ASSET)] = meta_of(SHADER_ASSET)
     present = {path for path in PACKAGE.rglob("*.meta") if not any(p.endswith("~") for p in path.parts)}
     stale = [p for p, text in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != text]
     lost = sorted(present - set(wanted))
@@ -82,7 +85,29 @@ def meta_of(path: Path) -> str:
     importer = _IMPORTERS.get(path.suffix, "DefaultImporter")
     if path.name == "package.json":
         importer = "PackageManifestImporter"
-    return f"{head}{importer}:\n  externalObjects: {{}}\n{_TAIL}"
+    main_object = "  mainObjectFileID: 11400000\n" if path.suffix == ".asset" else ""
+    return f"{head}{importer}:\n  externalObjects: {{}}\n{main_object}{_TAIL}"
+
+
+def shader_asset() -> str:
+    """The asset by which scripts find the shaders (Runtime/Unity/Drawing/SplatShaders.cs)."""
+    script = guid_of(PACKAGE / "Runtime/Unity/Drawing/SplatShaders.cs")
+    shaders = {
+        "Avatar": (7200000, "GaussianAvatar.compute"),
+        "Sort": (7200000, "GaussianSort.compute"),
+        "Draw": (4800000, "GaussianAvatar.shader"),
+    }
+    fields = "".join(
+        f"  {field}: {{fileID: {file_id}, guid: {guid_of(PACKAGE / 'Shaders' / name)}, type: 3}}\n"
+        for field, (file_id, name) in shaders.items()
+    )
+    return (
+        "%YAML 1.1\n%TAG !u! tag:unity3d.com,2011:\n--- !u!114 &11400000\nMonoBehaviour:\n  m_ObjectHideFlags: 0\n"
+        "  m_CorrespondingSourceObject: {fileID: 0}\n  m_PrefabInstance: {fileID: 0}\n"
+        "  m_PrefabAsset: {fileID: 0}\n  m_GameObject: {fileID: 0}\n  m_Enabled: 1\n  m_EditorHideFlags: 0\n"
+        f"  m_Script: {{fileID: 11500000, guid: {script}, type: 3}}\n  m_Name: GStalkerShaders\n"
+        f"  m_EditorClassIdentifier: \n{fields}"
+    )
 
 
 def _plugin_importer(path: Path) -> str:

@@ -26,7 +26,7 @@ namespace GStalker.Unity
     public static class AvatarCompositor
     {
         private static readonly List<GaussianAvatar> Seen = new List<GaussianAvatar>();
-        private static Material? _material;
+        private static readonly Material?[] Materials = new Material?[2]; // one for each eye by itself, one for both at once
         private static int _splats, _splatDepth, _sceneDepth, _gamma, _linear, _linearNoCopy;
 
         /// <summary>Whether a camera sees any avatar at all.</summary>
@@ -46,7 +46,6 @@ namespace GStalker.Unity
             CollectFarToNear(camera);
             if (Seen.Count == 0)
                 return;
-            Material material = Prepare();
             float scale = 0;
             foreach (GaussianAvatar avatar in Seen)
                 scale = Mathf.Max(scale, avatar.Quality.RenderScale);
@@ -54,11 +53,7 @@ namespace GStalker.Unity
                 Mathf.Max(1, Mathf.RoundToInt(target.Width * scale)), Mathf.Max(1, Mathf.RoundToInt(target.Height * scale)));
             CameraView view = CameraView.Of(camera, size, true, target.IsEyeArray);
             int instances = view.IsEyeArray ? 2 : 1;
-            if (view.IsEyeArray)
-                commands.EnableShaderKeyword("GS_EYE_ARRAY");
-            else
-                commands.DisableShaderKeyword("GS_EYE_ARRAY");
-
+            Material material = Prepare(view.IsEyeArray);
             commands.BeginSample("GStalker avatars");
             commands.GetTemporaryRT(ShaderIds.SplatPicture, Picture(size, view.IsEyeArray, GraphicsFormat.R16G16B16A16_SFloat, 32));
             var splats = new RenderTargetIdentifier(ShaderIds.SplatPicture, 0, CubemapFace.Unknown, RenderTargetIdentifier.AllDepthSlices);
@@ -132,19 +127,23 @@ namespace GStalker.Unity
             };
         }
 
-        private static Material Prepare()
+        private static Material Prepare(bool isEyeArray)
         {
-            if (_material == null)
-            {
-                _material = new Material(SplatShaders.Load().Draw) { hideFlags = HideFlags.HideAndDontSave };
-                _splats = _material.FindPass("Splats");
-                _splatDepth = _material.FindPass("SplatDepth");
-                _sceneDepth = _material.FindPass("SceneDepth");
-                _gamma = _material.FindPass("CompositeGamma");
-                _linear = _material.FindPass("CompositeLinear");
-                _linearNoCopy = _material.FindPass("CompositeLinearNoCopy");
-            }
-            return _material;
+            int which = isEyeArray ? 1 : 0;
+            Material? material = Materials[which];
+            if (material != null)
+                return material;
+            material = new Material(SplatShaders.Load().Draw) { hideFlags = HideFlags.HideAndDontSave };
+            if (isEyeArray)
+                material.EnableKeyword("GS_EYE_ARRAY");
+            _splats = material.FindPass("Splats");
+            _splatDepth = material.FindPass("SplatDepth");
+            _sceneDepth = material.FindPass("SceneDepth");
+            _gamma = material.FindPass("CompositeGamma");
+            _linear = material.FindPass("CompositeLinear");
+            _linearNoCopy = material.FindPass("CompositeLinearNoCopy");
+            Materials[which] = material;
+            return material;
         }
     }
 }

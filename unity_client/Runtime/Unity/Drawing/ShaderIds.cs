@@ -57,6 +57,5 @@ namespace GStalker.Unity
         internal static readonly int SceneDepth = Shader.PropertyToID("_GsSceneDepth");
         internal static readonly int ScreenSize = Shader.PropertyToID("_GsScreenSize");
         internal static readonly int Exposure = Shader.PropertyToID("_GsExposure");
-        internal static readonly int ZTest = Shader.PropertyToID("_GsZTest");
     }
 }

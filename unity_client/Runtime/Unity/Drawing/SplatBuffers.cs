@@ -75,7 +75,8 @@ namespace GStalker.Unity
         {
             if (!IsAt(place, slot))
             {
-                Frames[place].SetData(slot.Movers);
+                if (slot.Movers.Length > 0)
+                    Frames[place].SetData(slot.Movers);
                 (_uploaded[place], _uploadedSlot[place]) = (slot.Version, slot);
             }
             return Frames[place];
