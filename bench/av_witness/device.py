@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-Ask = Callable[[int, float, float], np.ndarray]
+Ask = Callable[[int, float, float, bool], np.ndarray]
 
 
 class SimulatedDevice:
@@ -26,7 +26,7 @@ class SimulatedDevice:
 
         Args:
             ask: gives so many samples, of which the first will be heard at a time of the client's clock; the third
-                argument is that clock now. As `Playout.sound`.
+                argument is that clock now, the fourth whether it ran dry before. As `Playout.sound`.
             client_s: what the client's clock shows at a time of time.perf_counter.
             longest_s: how long it can play.
             rate_hz: nominal rate.
@@ -66,20 +66,22 @@ class SimulatedDevice:
         return self._out[sample - half : sample + half]
 
     def _run(self) -> None:
+        dry = False
         while not self._done.is_set():
             while True:
                 now_s = time.perf_counter()
                 playing = self.sample_at(now_s)
                 if playing > self._filled:  # it ran dry: silence was played
                     self.underrun_samples += playing - self._filled
-                    self._filled = playing
+                    self._filled, dry = playing, self._filled > 0
                 if self._filled >= playing + self._latency:
                     break
                 if self._filled + self._block > len(self._out):
                     return
                 # What a driver says of its own time is off by a millisecond or so.
                 ahead_s = (self._filled - playing) / self.rate_hz + self._rng.normal(0, 0.5e-3)
-                samples = self._ask(self._block, self._client_s(now_s) + ahead_s, self._client_s(now_s))
+                samples = self._ask(self._block, self._client_s(now_s) + ahead_s, self._client_s(now_s), dry)
+                dry = False
                 pcm = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
                 self._out[self._filled : self._filled + self._block] = pcm
                 self._filled += self._block

@@ -52,14 +52,17 @@ class DeviceClock:
         self._off_s.clear()
         self._last_kept_s = -np.inf
 
-    def add(self, first_sample: int, heard_at_s: float) -> bool:
-        """The device will play this sample at this local time, it says; whether samples were left out before it."""
+    def add(self, first_sample: int, heard_at_s: float, *, underrun: bool = False) -> bool:
+        """The device will play this sample at this local time, it says; whether samples were left out before it.
+
+        With `underrun` the device itself says so; without it several readings must.
+        """
         own_s = first_sample / self._rate_hz
         skipped = outlier = False
         if self.known:
             off_s = heard_at_s - self._line.at(own_s)
             self._off_s.append(off_s)
-            skipped = self._all_off(SKIP_READINGS, SKIP_S) or self._all_off(STEP_READINGS, STEP_S)
+            skipped = underrun or self._all_off(SKIP_READINGS, SKIP_S) or self._all_off(STEP_READINGS, STEP_S)
             outlier = abs(off_s) > SKIP_S and not skipped
             if skipped:
                 self.skips += 1

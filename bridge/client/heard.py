@@ -123,6 +123,8 @@ class HeardTimeline:
         now_s: float,
         target_at: Callable[[float], float | None],
         at_least_s: float | None = None,
+        *,
+        underrun: bool = False,
     ) -> np.ndarray:
         """The next samples for the device.
 
@@ -131,13 +133,14 @@ class HeardTimeline:
             heard_at_s: when the first will be heard, as the device says; now_s: when it asks. Local clock.
             target_at: which presentation time ought to be heard at a local time; None while that is unknown.
             at_least_s: what was shown while no device asked: sound does not begin before it.
+            underrun: the device says that it played silence before, because nothing was there in time.
 
         Returns:
             (count,) float32 in -1..1.
         """
         self.last_asked_s = now_s
         first, self._asked = self._asked, self._asked + count
-        self.device.add(first, heard_at_s)
+        self.device.add(first, heard_at_s, underrun=underrun)
         target_s = target_at(self.device.heard_at_s(first))
         if target_s is None:
             return np.zeros(count, np.float32)

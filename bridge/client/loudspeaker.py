@@ -11,7 +11,7 @@ import numpy as np
 
 from gstalker.runtime.errors import InputError
 
-Ask = Callable[[int, float, float], np.ndarray]
+Ask = Callable[[int, float, float, bool], np.ndarray]
 
 
 class Loudspeaker:
@@ -43,8 +43,9 @@ class Loudspeaker:
         self._stream: Any = None
 
     def start(self, ask: Ask) -> None:
-        """Begin to play what `ask(count, heard_at_s, now_s)` gives, from a thread of the driver's; times are those
-        of time.perf_counter.
+        """Begin to play what `ask(count, heard_at_s, now_s, underrun)` gives, as `AvatarPlayer.sound`.
+
+        It is asked from a thread of the driver's, with times of time.perf_counter.
 
         Raises:
             InputError: the device cannot be opened.
@@ -57,7 +58,7 @@ class Loudspeaker:
             # Drivers that do not know their own time say 0: then what PortAudio holds is the best guess.
             ahead_s = moment.outputBufferDacTime - self._stream.time
             ahead_s = ahead_s if 0 < ahead_s < 2.0 else float(self._stream.latency)
-            out[:, 0] = ask(count, now_s + ahead_s, now_s)
+            out[:, 0] = ask(count, now_s + ahead_s, now_s, bool(status.output_underflow))
 
         try:
             self._stream = self._sounddevice.OutputStream(

@@ -47,9 +47,9 @@ class AvatarPlayer:
             self._follow_epoch()
         return taken
 
-    def sound(self, count: int, heard_at_s: float, now_s: float) -> np.ndarray:
+    def sound(self, count: int, heard_at_s: float, now_s: float, underrun: bool = False) -> np.ndarray:
         """As `Playout.sound`; may be called from another thread."""
-        return self.playout.sound(count, heard_at_s, now_s)
+        return self.playout.sound(count, heard_at_s, now_s, underrun)
 
     def picture(self, at_s: float) -> Picture | None:
         """As `Playout.picture`."""

@@ -184,12 +184,13 @@ class Playout:
             elif isinstance(message, SpeechEnd):
                 self._heard.end(message.speech_id, message.time_s, self._free_time_s(received_at_s))
 
-    def sound(self, count: int, heard_at_s: float, now_s: float) -> np.ndarray:
+    def sound(self, count: int, heard_at_s: float, now_s: float, underrun: bool = False) -> np.ndarray:
         """What the device asks for.
 
         Args:
             count: samples, at the device's rate.
             heard_at_s: when the first of them will be heard, as the device tells; now_s: when it asks.
+            underrun: the device says that it ran dry since it asked last.
 
         Returns:
             (count,) float32 in -1..1.
@@ -205,7 +206,7 @@ class Playout:
             shown_s = None  # what a picture that ran on without the device has come to by then
             if self._shown_s is not None and not self._device_asks(now_s):
                 shown_s = self._shown_s + max(0.0, heard_at_s - self._shown_at_s)
-            return self._heard.hand_over(count, heard_at_s, now_s, target_at, shown_s)
+            return self._heard.hand_over(count, heard_at_s, now_s, target_at, shown_s, underrun=underrun)
 
     def heard_s(self, at_s: float) -> float | None:
         """Which presentation time is heard at a local time: by the device, or without one by the session's clock."""

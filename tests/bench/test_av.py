@@ -64,7 +64,7 @@ def test_a_face_that_holds_still_tells_no_moment():
 def test_the_simulated_device_plays_at_its_own_rate_and_keeps_what_it_played():
     asked: list[tuple[int, float, float]] = []
 
-    def ask(count: int, heard_at_s: float, now_s: float) -> np.ndarray:
+    def ask(count: int, heard_at_s: float, now_s: float, underrun: bool) -> np.ndarray:
         asked.append((count, heard_at_s, now_s))
         return np.full(count, 0.25, np.float32)
 

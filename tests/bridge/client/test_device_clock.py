@@ -80,3 +80,10 @@ def test_a_device_that_left_samples_out_has_the_same_quartz_afterwards():
     assert abs(clock.heard_at_s(after) - true_s) < 0.4e-3
     clock.reset()
     assert clock.drift == 0.0
+
+
+def test_a_device_that_says_that_it_ran_dry_is_believed_at_once():
+    clock = DeviceClock(RATE_HZ)
+    first = run(clock, 5, 0.0, 0.5e-3)
+    assert clock.add(first, 50.2 + first / RATE_HZ, underrun=True)
+    assert abs(clock.heard_at_s(first) - (50.2 + first / RATE_HZ)) < 1e-9
