@@ -53,6 +53,13 @@ async function begin() {
   });
   source.addEventListener("publication", ({ detail: { message } }) => speech.follow(message));
 
+  element("canvas").addEventListener("webglcontextlost", () =>
+    trouble("The graphics driver took the picture away. It comes back by itself, or with a reload of the page."),
+  );
+  element("canvas").addEventListener("webglcontextrestored", () => {
+    trouble("");
+    stage.redraw();
+  });
   element("reset").addEventListener("click", () => resetView(stage));
   element("rules").addEventListener("change", (event) => setRules(stage, event.target.value));
   setRules(stage, element("rules").value);

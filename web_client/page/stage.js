@@ -86,7 +86,8 @@ export class Stage {
     requestAnimationFrame(() => this._turn());
     if (!this.avatar || this.frozen) return;
     const presentedS = this._playback.presentedS();
-    const { frame } = presentedS === null ? { frame: this._playback.frames.newest } : this._playback.frames.at(presentedS);
+    const { frames } = this._playback;
+    const frame = presentedS === null ? frames.newest : frames.at(presentedS);
     const due = frame && (presentedS === null || frame.time_s <= presentedS) ? frame : this.shown;
     if (!due || (due === this.shown && !this._changed)) {
       if (this._changed) this._drawRest();

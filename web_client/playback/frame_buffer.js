@@ -1,6 +1,6 @@
 // Frames that have come and are not shown yet, by their presentation times; late ones are counted, not shown.
 
-const KEPT_S = 2;
+const KEPT_S = 2; // before the newest: a page in the background shows none, and must not keep them all
 
 export class FrameBuffer {
   constructor() {
@@ -33,19 +33,14 @@ export class FrameBuffer {
     } else {
       this._frames.splice(place, 0, frame);
     }
+    while (this._frames[0].time_s < this._frames.at(-1).time_s - KEPT_S) this._frames.shift();
   }
 
-  /**
-   * The frames to show at a moment: the newest that is due, and the one after it where it has come.
-   *
-   * @returns {{frame: object | null, next: object | null}}
-   */
+  /** The newest frame that is due, or the first to come where none is; null without frames. */
   at(nowS) {
     const frames = this._frames;
     while (frames.length > 1 && frames[1].time_s <= nowS) frames.shift();
-    const last = frames.at(-1);
-    if (last && last.time_s < nowS - KEPT_S) return { frame: last, next: null };
-    return { frame: frames[0] ?? null, next: frames[1] ?? null };
+    return frames[0] ?? null;
   }
 
   /** The newest that has come. */
