@@ -80,21 +80,23 @@ class Requests:
 
     def answer(self, identity: bytes, data: bytes) -> Answered:
         """The answer to what came from a connection."""
-        request_id = 0
         try:
             request = decode(data, schema.MAX_REQUEST_BYTES)
-            if not isinstance(request, Request):
-                raise RequestRefused("not_a_request", f"expected a request, got {request.TOPIC}.")
-            request_id = request.request_id
-            weight = HELLO_WEIGHT if isinstance(request, schema.Hello) else 1.0
-            self.members.take_request(identity, self._steady(), weight)
-            return Answered(encode(self._carry_out(identity, request)), sound=True)
-        except RequestRefused as error:
-            return Answered(self._refuse(request_id, error.code, error.reason, error.retry_after_s), sound=True)
         except WireVersionError as error:
             return Answered(self._refuse(0, "wire_version", str(error)), sound=True)
         except WireError as error:
             return Answered(self._refuse(0, "malformed", str(error)), sound=False)
+        if not isinstance(request, Request):
+            return Answered(self._refuse(0, "not_a_request", f"expected a request, got {request.TOPIC}."), sound=True)
+        try:
+            weight = HELLO_WEIGHT if isinstance(request, schema.Hello) else 1.0
+            self.members.take_request(identity, self._steady(), weight)
+            return Answered(encode(self._carry_out(identity, request)), sound=True)
+        except RequestRefused as error:
+            refusal = self._refuse(request.request_id, error.code, error.reason, error.retry_after_s)
+        except ValueError as error:  # a mistake of ours that one client met must not end the server for all
+            refusal = self._refuse(request.request_id, "failed", f"{request.TOPIC} could not be carried out: {error}")
+        return Answered(refusal, sound=True)
 
     def refuse_shapeless(self) -> None:
         """Count what is not even one part, and so has no place for an answer."""
@@ -122,8 +124,7 @@ class Requests:
     def _refuse(self, request_id: int, code: str, reason: str, retry_after_s: float = 0.0) -> bytearray:
         self.refused[code] += 1
         say(_log, logging.WARNING, f"refused_{code}", "refused a request (%s): %s", code, reason, code=code)
-        printable = "".join(c if c.isprintable() else "?" for c in reason)
-        return encode(schema.Refusal(request_id, code, printable[:1000], min(retry_after_s, 3600.0)))
+        return encode(schema.Refusal(request_id, code, _line(reason), min(retry_after_s, 3600.0)))
 
     def _count_clients(self) -> None:
         counts: dict[int, int] = {}
@@ -239,7 +240,7 @@ class Requests:
 
     @staticmethod
     def _applied(request: Request, limited: str) -> Message:
-        return schema.Applied(request.request_id, bool(limited), limited[:1000])
+        return schema.Applied(request.request_id, bool(limited), _line(limited))
 
     def _set_idle(self, request: schema.SetIdle, client: Client, session: Session) -> Message:
         session.face.set_idle(session.next_index, enabled=request.enabled, seed=request.seed)
@@ -277,7 +278,7 @@ class Requests:
             sessions=len(self.table),
             session_limit=self.table.limit(),
             load=self.table.busy.load(),
-            source=self.source()[:1000],
+            source=_line(self.source()),
         )
 
     def _get_snapshot(self, request: schema.GetSnapshot, client: Client, session: Session) -> Message:
@@ -296,6 +297,11 @@ class Requests:
         self.shutdown_asked = True
         say(_log, logging.WARNING, "shutdown_asked", "%s ends the server", _shown(client.name))
         return schema.Done(request.request_id)
+
+
+def _line(text: str) -> str:
+    """A text as messages may hold it."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:1000]
 
 
 def _shown(name: str) -> str:
