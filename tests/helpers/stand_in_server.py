@@ -6,6 +6,7 @@ keys. No part of the product: avatars are served by gstalker.bridge.server.
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import time
@@ -122,7 +123,7 @@ class StandInServer:
         while not self._stopping.is_set():
             wait_s = 0.0 if self._rate_hz is None else self.sent / self._rate_hz - self._lead_s - self._stream_time_s()
             if subscribers == 0 or wait_s > 0:
-                if socket.poll(20 if subscribers == 0 else min(20, wait_s * 1000)):
+                if socket.poll(20 if subscribers == 0 else min(20, math.ceil(wait_s * 1000))):
                     subscribers += 1 if socket.recv()[0] else -1
                 continue
             time_s = self.sent / self._welcome.fps
@@ -186,7 +187,7 @@ def make_welcome(publication_port: int, movers: int, lead_s: float, fps: int) ->
         box_log_scale_max=-2.0,
         control_ranges=np.zeros((0, 2), np.float32),
         means=np.zeros((movers, 3), np.float32),
-        quats_wxyz=np.tile(np.float32([1, 0, 0, 0]), (movers, 1)),
+        quats_wxyz=np.tile(np.array([1, 0, 0, 0], np.float32), (movers, 1)),
         scales=np.full((movers, 3), 0.01, np.float32),
         opacities=np.ones(movers, np.float32),
         sh_coeffs=np.zeros((movers, 1, 3), np.float32),

@@ -2,6 +2,7 @@
 using System.Collections.Generic;
 using System.IO;
 using GStalker.Transport;
+using GStalker.Unity;
 using UnityEngine;
 
 namespace GStalker.Editor
@@ -51,8 +52,8 @@ namespace GStalker.Editor
         {
             CapturedCamera captured = view.Camera;
             int width = captured.WidthPx, height = captured.HeightPx;
-            camera.worldToCameraMatrix = MatrixOf(captured.UnityViewFromWorld());
-            camera.projectionMatrix = MatrixOf(captured.UnityProjection(NearM, FarM));
+            camera.worldToCameraMatrix = CameraView.MatrixOf(captured.UnityViewFromWorld());
+            camera.projectionMatrix = CameraView.MatrixOf(captured.UnityProjection(NearM, FarM));
             RenderTexture target = RenderTexture.GetTemporary(width, height, 32, RenderTextureFormat.ARGB32, RenderTextureReadWrite.sRGB);
             var picture = new Texture2D(width, height, TextureFormat.RGB24, false);
             RenderTexture? before = RenderTexture.active;
@@ -69,14 +70,6 @@ namespace GStalker.Editor
             var background = new double[] { Background.r, Background.g, Background.b };
             File.WriteAllText(pathWithoutEnding + ".json", captured.ToJson(frameIndex, drawnBy, background));
             Object.DestroyImmediate(picture);
-        }
-
-        private static Matrix4x4 MatrixOf(double[] rows)
-        {
-            Matrix4x4 matrix = Matrix4x4.identity;
-            for (int i = 0; i < 16; i++)
-                matrix[i / 4, i % 4] = (float)rows[i];
-            return matrix;
         }
     }
 }

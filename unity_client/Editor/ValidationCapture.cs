@@ -63,7 +63,7 @@ namespace GStalker.Editor
                 var session = new RecordedSession(sessionFolder);
                 Directory.CreateDirectory(pictures);
                 GaussianAvatar avatar = root.AddComponent<GaussianAvatar>();
-                avatar.Quality = SplatQuality.High;
+                avatar.Quality = SplatQuality.Full;
                 var recording = new RecordedPlayback(session, false);
                 Camera camera = CaptureCamera.Create(root);
                 int written = 0;

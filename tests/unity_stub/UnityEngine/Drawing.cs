@@ -104,7 +104,7 @@ namespace UnityEngine
         public static CameraCallback? onPreCull;
         public static Camera main => null!;
         public int cullingMask, pixelWidth, pixelHeight;
-        public bool stereoEnabled, allowMSAA, allowHDR;
+        public bool stereoEnabled, allowMSAA, allowHDR, forceIntoRenderTexture;
         public float nearClipPlane, farClipPlane;
         public Color backgroundColor;
         public CameraClearFlags clearFlags;

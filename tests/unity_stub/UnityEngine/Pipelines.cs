@@ -41,7 +41,7 @@ namespace UnityEngine.Rendering.Universal
 
     public sealed class DisallowMultipleRendererFeature : Attribute { public DisallowMultipleRendererFeature(string name) { } }
 
-    public sealed class UniversalResourceData { public TextureHandle activeColorTexture, cameraDepthTexture; }
+    public sealed class UniversalResourceData { public TextureHandle activeColorTexture, cameraDepthTexture, activeDepthTexture; }
 
     public sealed class UniversalCameraData
     {
@@ -52,6 +52,7 @@ namespace UnityEngine.Rendering.Universal
     public class ScriptableRenderer
     {
         public RTHandle cameraColorTargetHandle => null!;
+        public RTHandle cameraDepthTargetHandle => null!;
         public void EnqueuePass(ScriptableRenderPass pass) { }
     }
 

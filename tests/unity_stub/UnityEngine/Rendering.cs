@@ -45,6 +45,7 @@ namespace UnityEngine.Rendering
         public void GetTemporaryRT(int id, RenderTextureDescriptor descriptor) { }
         public void ReleaseTemporaryRT(int id) { }
         public void SetRenderTarget(RenderTargetIdentifier target) { }
+        public void SetRenderTarget(RenderTargetIdentifier color, RenderTargetIdentifier depth, int mip, CubemapFace face, int slice) { }
         public void ClearRenderTarget(bool depth, bool color, Color background) { }
         public void SetGlobalTexture(int id, RenderTargetIdentifier texture) { }
         public void SetGlobalVector(int id, Vector4 value) { }

@@ -41,7 +41,7 @@ namespace GStalker.Unity
         [SerializeField, Tooltip("Needed for servers on other machines.")] private AvatarKeys? keys;
         [SerializeField, Tooltip("What `gstalker record` wrote.")] private string sessionFolder = "";
         [SerializeField] private bool loops = true;
-        [SerializeField] private SplatQuality quality = SplatQuality.High;
+        [SerializeField] private SplatQuality quality = SplatQuality.Full;
         [SerializeField, Tooltip("Let fog, particles and depth of field see the avatar.")] private bool writesDepth;
         [SerializeField] private AvatarEvents events = new AvatarEvents();
 

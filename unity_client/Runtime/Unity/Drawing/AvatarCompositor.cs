@@ -14,6 +14,9 @@ namespace GStalker.Unity
         /// <summary>The scene's depth as a texture that can be read; without it avatars are drawn over everything.</summary>
         public RenderTargetIdentifier Depth;
 
+        /// <summary>The depth that things drawn later are tested against, for avatars that write theirs into it.</summary>
+        public RenderTargetIdentifier DepthTarget;
+
         public bool HasDepth, IsEyeArray;
         public int Width, Height;
 
@@ -71,6 +74,7 @@ namespace GStalker.Unity
                 avatar.Draw(commands, material, _splats, view);
             Composite(commands, camera, target, material, instances, view.IsEyeArray);
             commands.ReleaseTemporaryRT(ShaderIds.SplatPicture);
+            commands.SetRenderTarget(target.Color, target.DepthTarget, 0, CubemapFace.Unknown, RenderTargetIdentifier.AllDepthSlices);
             foreach (GaussianAvatar avatar in Seen)
             {
                 if (avatar.WritesDepth)

@@ -1,4 +1,5 @@
 #nullable enable
+using GStalker.Transport;
 using UnityEngine;
 using UnityEngine.Rendering;
 
@@ -39,6 +40,33 @@ namespace GStalker.Unity
             view.RightClipFromView = both
                 ? Clip(camera, Camera.StereoscopicEye.Right, intoTexture) : view.LeftClipFromView;
             return view;
+        }
+
+        /// <summary>A square picture by an avatar's own camera, the avatar's object at the world's origin.</summary>
+        internal static CameraView Of(CapturedCamera camera, int sizePx, float depthMinimumNdc)
+        {
+            const float nearM = 0.01f, farM = 100;
+            Matrix4x4 view = MatrixOf(camera.UnityViewFromWorld());
+            Matrix4x4 clip = GL.GetGPUProjectionMatrix(MatrixOf(camera.UnityProjection(nearM, farM)), true);
+            return new CameraView
+            {
+                EyeCount = 1,
+                DepthMinimumNdc = depthMinimumNdc,
+                TargetSize = new Vector2Int(sizePx, sizePx),
+                LeftViewFromWorld = view,
+                RightViewFromWorld = view,
+                LeftClipFromView = clip,
+                RightClipFromView = clip,
+            };
+        }
+
+        /// <summary>Of sixteen numbers, row by row.</summary>
+        public static Matrix4x4 MatrixOf(double[] rows)
+        {
+            Matrix4x4 matrix = Matrix4x4.identity;
+            for (int i = 0; i < rows.Length; i++)
+                matrix[i / 4, i % 4] = (float)rows[i];
+            return matrix;
         }
 
         private static Matrix4x4 Clip(Camera camera, Camera.StereoscopicEye eye, bool intoTexture) =>

@@ -4,12 +4,12 @@ using UnityEngine;
 
 namespace GStalker.Unity
 {
-    /// <summary>How much work drawing an avatar may be.</summary>
+    /// <summary>How much work drawing an avatar may be; what each level costs and loses is in docs/results.md.</summary>
     [Serializable]
     public struct SplatQuality
     {
-        [Tooltip("Draw at most so many splats, those that show most first; 0 draws all.")]
-        [Min(0)] public int SplatBudget;
+        [Tooltip("Which share of the splats is drawn, those that show most first.")]
+        [Range(0.1f, 1f)] public float SplatShare;
 
         [Tooltip("Size of the picture the splats are drawn into, next to the camera's.")]
         [Range(0.25f, 1f)] public float RenderScale;
@@ -17,10 +17,12 @@ namespace GStalker.Unity
         [Tooltip("Corners of a splat's polygon: 4 a rectangle; more shade fewer empty pixels for more vertices.")]
         [Range(4, 12)] public int Corners;
 
-        public static SplatQuality High => new SplatQuality { SplatBudget = 0, RenderScale = 1f, Corners = 8 };
+        public static SplatQuality Full => new SplatQuality { SplatShare = 1f, RenderScale = 1f, Corners = 8 };
 
-        public static SplatQuality Standalone => new SplatQuality { SplatBudget = 30000, RenderScale = 1f, Corners = 8 };
+        public static SplatQuality High => new SplatQuality { SplatShare = 0.9f, RenderScale = 1f, Corners = 8 };
 
-        public static SplatQuality Mobile => new SplatQuality { SplatBudget = 12000, RenderScale = 0.7f, Corners = 6 };
+        public static SplatQuality Medium => new SplatQuality { SplatShare = 0.8f, RenderScale = 0.8f, Corners = 8 };
+
+        public static SplatQuality Low => new SplatQuality { SplatShare = 0.65f, RenderScale = 0.6f, Corners = 4 };
     }
 }

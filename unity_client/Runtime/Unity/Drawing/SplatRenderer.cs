@@ -13,7 +13,8 @@ namespace GStalker.Unity
         private const int Threads = 64;
         private const int Tile = 16;
         private const int WeighedPx = 256; // of the small picture that tells which splats show
-        private const float WeighEveryS = 2;
+        private const float WeighEveryS = 1;
+        private const int MostWeighings = 60; // a minute of speech opens the mouth in every way
 
         private readonly SplatShaders _shaders = SplatShaders.Load();
         private readonly SplatBuffers _buffers;
@@ -21,7 +22,7 @@ namespace GStalker.Unity
         private readonly MaterialPropertyBlock _properties = new MaterialPropertyBlock();
         private GraphicsBuffer? _drawnOrder;
         private float _weighedAtS = float.NegativeInfinity;
-        private bool _hasWeights;
+        private int _weighings;
 
         internal SplatRenderer(AvatarDescription avatar)
         {
@@ -62,9 +63,13 @@ namespace GStalker.Unity
         /// <summary>Splats as a camera sees them, in order.</summary>
         internal void Project(CommandBuffer commands, in CameraView view, Matrix4x4 worldFromObject, in SplatQuality quality)
         {
-            if (quality.SplatBudget > 0 && quality.SplatBudget < _buffers.Count && Time.unscaledTime > _weighedAtS + WeighEveryS)
-                Weigh(commands, view, worldFromObject);
-            uint budget = quality.SplatBudget > 0 && _hasWeights ? (uint)quality.SplatBudget : uint.MaxValue;
+            uint budget = uint.MaxValue;
+            if (quality.SplatShare < 1)
+            {
+                if (_weighings < MostWeighings && Time.unscaledTime > _weighedAtS + WeighEveryS)
+                    Weigh(commands, view.DepthMinimumNdc);
+                budget = (uint)Mathf.Max(1, Mathf.RoundToInt(quality.SplatShare * _buffers.Count));
+            }
             ProjectAs(commands, view, worldFromObject, budget);
             ComputeShader avatar = _shaders.Avatar!;
             commands.SetComputeIntParam(avatar, ShaderIds.EyesPerDraw, view.IsEyeArray ? 2 : 1);
@@ -119,20 +124,18 @@ namespace GStalker.Unity
             _drawnOrder = _buffers.Sort.Run(commands, _shaders, SplatSort.DepthKeyBits);
         }
 
-        // A small picture of what is shown now tells which splats show; the greatest weight ever seen is kept.
-        private void Weigh(CommandBuffer commands, in CameraView view, Matrix4x4 worldFromObject)
+        // A small picture by the avatar's own camera tells which splats show; the greatest weight ever seen is kept.
+        private void Weigh(CommandBuffer commands, float depthMinimumNdc)
         {
             ComputeShader avatar = _shaders.Avatar!;
-            CameraView small = view;
-            small.EyeCount = 1;
-            small.TargetSize = new Vector2Int(WeighedPx, WeighedPx * view.TargetSize.y / Math.Max(1, view.TargetSize.x));
-            if (!_hasWeights)
+            CameraView small = CameraView.Of(CapturedCamera.Of(Avatar), WeighedPx, depthMinimumNdc);
+            if (_weighings == 0)
             {
                 commands.SetComputeIntParam(avatar, ShaderIds.GaussianCount, _buffers.Count);
                 commands.SetComputeBufferParam(avatar, _shaders.ClearWeights, ShaderIds.Weights, _buffers.Weights);
                 commands.DispatchCompute(avatar, _shaders.ClearWeights, Groups, 1, 1);
             }
-            ProjectAs(commands, small, worldFromObject, uint.MaxValue);
+            ProjectAs(commands, small, Matrix4x4.identity, uint.MaxValue);
             int kernel = _shaders.WeighSplats;
             commands.SetComputeBufferParam(avatar, kernel, ShaderIds.SplatsIn, _buffers.Splats);
             commands.SetComputeBufferParam(avatar, kernel, ShaderIds.Order, _drawnOrder!);
@@ -147,7 +150,7 @@ namespace GStalker.Unity
             commands.SetComputeBufferParam(avatar, _shaders.StoreRanks, ShaderIds.Order, order);
             commands.SetComputeBufferParam(avatar, _shaders.StoreRanks, ShaderIds.RanksOut, _buffers.Ranks);
             commands.DispatchCompute(avatar, _shaders.StoreRanks, Groups, 1, 1);
-            (_weighedAtS, _hasWeights) = (Time.unscaledTime, true);
+            (_weighedAtS, _weighings) = (Time.unscaledTime, _weighings + 1);
         }
 
         private int Groups => (_buffers.Count + Threads - 1) / Threads;

@@ -22,6 +22,7 @@ namespace GStalker.Unity
             {
                 Color = ctx.cameraColorBuffer.nameID,
                 Depth = ctx.cameraDepthBuffer.nameID,
+                DepthTarget = ctx.cameraDepthBuffer.nameID,
                 HasDepth = true,
                 IsEyeArray = color.dimension == TextureDimension.Tex2DArray && color.volumeDepth == 2,
                 Width = ctx.hdCamera.actualWidth,

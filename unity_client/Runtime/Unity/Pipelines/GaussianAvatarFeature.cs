@@ -27,10 +27,12 @@ namespace GStalker.Unity
         }
 
         private static CompositeTarget TargetOf(
-            RenderTargetIdentifier color, RenderTargetIdentifier depth, RenderTextureDescriptor picture) => new CompositeTarget
+            RenderTargetIdentifier color, RenderTargetIdentifier depth, RenderTargetIdentifier depthTarget,
+            RenderTextureDescriptor picture) => new CompositeTarget
             {
                 Color = color,
                 Depth = depth,
+                DepthTarget = depthTarget,
                 HasDepth = true,
                 IsEyeArray = picture.dimension == TextureDimension.Tex2DArray && picture.volumeDepth == 2,
                 Width = picture.width,
@@ -43,7 +45,7 @@ namespace GStalker.Unity
 #if GSTALKER_URP_17
             private sealed class PassData
             {
-                internal TextureHandle Color, Depth;
+                internal TextureHandle Color, Depth, DepthTarget;
                 internal Camera? Camera;
                 internal RenderTextureDescriptor Picture;
             }
@@ -54,13 +56,15 @@ namespace GStalker.Unity
                 var camera = frameData.Get<UniversalCameraData>();
                 using var builder = renderGraph.AddUnsafePass("GStalker avatars", out PassData data);
                 (data.Color, data.Depth) = (resources.activeColorTexture, resources.cameraDepthTexture);
+                data.DepthTarget = resources.activeDepthTexture;
                 (data.Camera, data.Picture) = (camera.camera, camera.cameraTargetDescriptor);
                 builder.UseTexture(data.Color, AccessFlags.ReadWrite);
                 builder.UseTexture(data.Depth, AccessFlags.Read);
+                builder.UseTexture(data.DepthTarget, AccessFlags.ReadWrite);
                 builder.AllowPassCulling(false);
                 builder.SetRenderFunc((PassData pass, UnsafeGraphContext context) => AvatarCompositor.Record(
                     CommandBufferHelpers.GetNativeCommandBuffer(context.cmd), pass.Camera!,
-                    TargetOf((RTHandle)pass.Color, (RTHandle)pass.Depth, pass.Picture)));
+                    TargetOf((RTHandle)pass.Color, (RTHandle)pass.Depth, (RTHandle)pass.DepthTarget, pass.Picture)));
             }
 #else
             public override void Execute(ScriptableRenderContext context, ref RenderingData renderingData)
@@ -69,7 +73,7 @@ namespace GStalker.Unity
                 CommandBuffer commands = CommandBufferPool.Get("GStalker avatars");
                 AvatarCompositor.Record(commands, camera.camera, TargetOf(
                     camera.renderer.cameraColorTargetHandle.nameID, Shader.PropertyToID("_CameraDepthTexture"),
-                    camera.cameraTargetDescriptor));
+                    camera.renderer.cameraDepthTargetHandle.nameID, camera.cameraTargetDescriptor));
                 context.ExecuteCommandBuffer(commands);
                 CommandBufferPool.Release(commands);
             }

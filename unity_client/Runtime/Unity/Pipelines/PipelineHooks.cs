@@ -51,10 +51,12 @@ namespace GStalker.Unity
             if (!hasWork)
                 return;
             camera.depthTextureMode |= DepthTextureMode.Depth;
+            camera.forceIntoRenderTexture = true; // so that it is known which side of the target is up
             AvatarCompositor.Record(commands, camera, new CompositeTarget
             {
                 Color = BuiltinRenderTextureType.CameraTarget,
                 Depth = BuiltinRenderTextureType.ResolvedDepth,
+                DepthTarget = BuiltinRenderTextureType.CameraTarget,
                 HasDepth = true,
                 IsEyeArray = camera.stereoEnabled && UnityEngine.XR.XRSettings.stereoRenderingMode ==
                     UnityEngine.XR.XRSettings.StereoRenderingMode.SinglePassInstanced,
