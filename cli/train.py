@@ -27,6 +27,14 @@ class Train:
     """Seed of everything random."""
     steps: int | None = None
     """Steps of both stages together instead of the preset's; the stages keep their proportion."""
+    hears: Literal["log_mel", "moonshine", "onnx"] = "log_mel"
+    """What listens. log_mel: trained from nothing, streams, goes into bundles. moonshine: a pretrained encoder out of
+    the package moonshine-voice. onnx: your own, --audio-model. The last two cannot be exported."""
+    audio_model: Path | None = None
+    """For --hears onnx: HuBERT, wav2vec 2.0, DeepSpeech or the like as ONNX, its settings beside it as .json."""
+    lookahead_ms: int | None = None
+    """How far ahead the log-mel encoder hears, a multiple of 40 ms; 280 if not given. Less makes live speech prompter
+    and lips worse."""
     lpips_weights: Path | None = None
     """AlexNet LPIPS weights, lpips_alex.npz, for presets with a perceptual loss; otherwise from $GSTALKER_MODELS."""
     resume: bool = False
@@ -40,6 +48,9 @@ class Train:
 
         config = PRESETS[self.preset]
         config = dataclasses.replace(config, seed=self.seed, device=self.device or config.device)
+        config = config.with_hearing(self.hears, self.audio_model)
+        if self.lookahead_ms is not None:
+            config = config.with_lookahead(self.lookahead_ms)
         if self.steps is not None:
             config = config.with_steps(self.steps)
         with RichProgress() as progress:

@@ -45,9 +45,11 @@ def bake_run(run: Path, name: str) -> BakedAvatar:
         name: the avatar's name, for people.
 
     Raises:
-        InputError: no run, no checkpoint, or one of another version.
+        InputError: no run, no checkpoint, or one of another version; it hears with something that a bundle cannot
+            carry.
     """
     trained = load_run(run)
+    trained.open_source().bundle_front_end()  # refuses what a bundle's readers cannot hear with
     samples = load_driving_samples(run)
     model, facts = trained.model, trained.facts
     travel_m = torso_travel(model, samples)

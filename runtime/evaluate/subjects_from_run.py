@@ -14,6 +14,7 @@ from torch import Tensor
 from gstalker.runtime import landmarks
 from gstalker.runtime.dataset import Clip, ClipEntry, Dataset, Tracks
 from gstalker.runtime.evaluate.subject import AVATAR, AVATAR_FIELD_TORSO, BLENDSHAPES, STATIC, RunSubjects
+from gstalker.runtime.model.audio_source import algorithmic_delay_ms
 from gstalker.runtime.model.clip_renderer import ClipRenderer, Driving
 from gstalker.runtime.model.trained_run import TrainedAvatar, load_run
 
@@ -108,8 +109,10 @@ def subjects_from_run(run: Path, dataset: Dataset) -> RunSubjects:
     device = "cuda" if trained.settings["device"] == "cuda" and torch.cuda.is_available() else "cpu"
     model = trained.model.to(device)
 
+    source = trained.open_source()
+
     def renderer(driving: Driving | None = None) -> ClipRenderer:
-        return ClipRenderer(model, dataset, device, driving)
+        return ClipRenderer(model, dataset, device, driving, source)
 
     full = renderer()
     return RunSubjects(
@@ -131,7 +134,10 @@ def subjects_from_run(run: Path, dataset: Dataset) -> RunSubjects:
             ),
         ),
         voice=RunVoice(full, dataset),
-        about=about(trained),
+        about=about(trained) | {
+            "hears with": source.name,
+            "algorithmic delay, ms": algorithmic_delay_ms(source, model.config.audio),
+        },
     )
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from gstalker.kernels.camera import intrinsics, rigid_inverse
 from gstalker.kernels.differentiable import rasterize
-from gstalker.runtime import audio, landmarks
+from gstalker.runtime import landmarks
 from gstalker.runtime.dataset import Clip, Dataset
+from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.model.avatar import STILL, AvatarModel
 from gstalker.runtime.poses import AvatarSpace, avatar_space, head_pose_vector, torso_camera_poses
 
@@ -34,12 +35,19 @@ class ClipRenderer:
     """Renders frames of dataset clips over the clip's own backdrop."""
 
     def __init__(
-        self, model: AvatarModel, dataset: Dataset, device: str = "cpu", driving: Driving | None = None
+        self,
+        model: AvatarModel,
+        dataset: Dataset,
+        device: str = "cpu",
+        driving: Driving | None = None,
+        source: AudioSource | None = None,
     ) -> None:
+        """Prepare to draw; `source` is what the model hears with, log-mel if None."""
         self._model = model
         self._dataset = dataset
         self.device = torch.device(device)
         self._driving = driving or Driving()
+        self._source = source or LogMelSource()
         self._space = avatar_space(dataset)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -48,9 +56,7 @@ class ClipRenderer:
     def audio_codes(self, samples: np.ndarray, frame_count: int) -> Tensor:
         """(T, A) codes of 16 kHz speech."""
         encoder = self._model.config.audio
-        windows = audio.mel_windows(
-            audio.log_mel(samples), frame_count, encoder.left_mel_frames, encoder.right_mel_frames
-        )
+        windows = self._source.windows(samples, frame_count, encoder.left_mel_frames, encoder.right_mel_frames)
         return self._model.audio(self._tensor(windows))[:, 0]
 
     def pictures(self, clip: Clip, frame_indices: Sequence[int], codes: Tensor | None = None) -> Iterator[np.ndarray]:

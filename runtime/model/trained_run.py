@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.model.audio_source import AudioSource, hearing_of, open_source
 from gstalker.runtime.model.avatar import AvatarConfig, AvatarModel, AvatarSetup
 from gstalker.runtime.model.canonical import CanonicalGaussians
 from gstalker.runtime.model.settings import config_from_json
@@ -124,6 +125,14 @@ class TrainedAvatar:
     settings: dict[str, Any]  # the training settings, as saved
     facts: RunFacts
     model: AvatarModel
+
+    def open_source(self) -> AudioSource:
+        """What the avatar hears with.
+
+        Raises:
+            InputError: its package or file is missing here, or is another one.
+        """
+        return open_source(hearing_of(self.settings, str(self.run / "config.json")))
 
 
 def load_run(run: Path) -> TrainedAvatar:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.model.audio_source import LOG_MEL, ONNX, HearingConfig, open_source
 from gstalker.runtime.model.avatar import AvatarConfig
+from gstalker.runtime.model.frozen_graph import file_sha256
 from gstalker.runtime.train.initialise import InitConfig
 from gstalker.runtime.train.pretrain_audio import PretrainConfig
+
+FROZEN_LOOKAHEAD = -1  # video frames that the network behind a frozen encoder adds: none
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class TrainConfig:
     checkpoint_every: int = 500  # steps between two checkpoints
     init: InitConfig = field(default_factory=InitConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    hearing: HearingConfig = field(default_factory=HearingConfig)
     avatar: AvatarConfig = field(default_factory=AvatarConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     rates: RateConfig = field(default_factory=RateConfig)
@@ -89,6 +95,53 @@ class TrainConfig:
             raise InputError(f"--steps: expected at least 2, one for each stage, got {steps}.")
         stage1 = max(1, round(steps * self.stage1_steps / self.steps))
         return dataclasses.replace(self, stage1_steps=stage1, stage2_steps=steps - stage1)
+
+    def with_lookahead(self, lookahead_ms: float) -> TrainConfig:
+        """The same run with an encoder that hears so far ahead.
+
+        Raises:
+            InputError: a look-ahead that the encoder cannot have.
+        """
+        if self.hearing.source != LOG_MEL:
+            raise InputError(
+                f"--lookahead-ms: expected --hears {LOG_MEL}, whose look-ahead is chosen by it, "
+                f"got {self.hearing.source}. Leave the option out."
+            )
+        try:
+            encoder = self.avatar.audio.with_lookahead(lookahead_ms)
+        except ValueError as error:
+            raise InputError(f"--lookahead-ms: {error}") from error
+        return dataclasses.replace(self, avatar=dataclasses.replace(self.avatar, audio=encoder))
+
+    def with_hearing(self, source: str, model: Path | None) -> TrainConfig:
+        """The same run with another source of audio features, and an encoder of its width behind it.
+
+        A frozen encoder has seen its own context: the network behind it needs none and looks no further ahead.
+
+        Raises:
+            InputError: the source is not to be had here, or a file was given to one that takes none.
+        """
+        if (model is not None) != (source == ONNX):
+            need = "needs an" if source == ONNX else "takes no"
+            raise InputError(f"--audio-model: --hears {source} {need} ONNX file, got {model or 'none'}.")
+        if source == LOG_MEL:
+            return self
+        hearing = HearingConfig(source)
+        if model is not None:
+            sha256 = file_sha256(model) if model.is_file() else ""
+            hearing = HearingConfig(source, str(model.resolve()), sha256)
+        encoder = dataclasses.replace(
+            self.avatar.audio,
+            mel_bands=open_source(hearing).width,
+            context_convolutions=0,
+            smoothing_lookahead=FROZEN_LOOKAHEAD,
+        )
+        return dataclasses.replace(
+            self,
+            hearing=hearing,
+            avatar=dataclasses.replace(self.avatar, audio=encoder),
+            pretrain=dataclasses.replace(self.pretrain, augmented_share=0.0),  # it turns mel bands
+        )
 
 
 PRESETS: dict[str, TrainConfig] = {

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from gstalker.kernels.camera import rigid_inverse
-from gstalker.runtime import audio, landmarks, regions
+from gstalker.runtime import landmarks, regions
 from gstalker.runtime.dataset import Clip, Dataset
 from gstalker.runtime.model.audio_encoder import AudioEncoderConfig
+from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
 
 
@@ -31,7 +32,7 @@ class FrameTracks:
         mouth_shapes: (F, 27) float32 weights of MOUTH_BLENDSHAPES.
         landmarks_px: (F, 478, 2) float32.
         confidence: (F,) float32 of the pose, 0..1.
-        mel_windows: (F, W, 80) float32 what the audio encoder sees for a frame.
+        mel_windows: (F, W, width) float32 what the audio encoder sees for a frame.
     """
 
     clip_of_frame: np.ndarray
@@ -47,8 +48,20 @@ class FrameTracks:
     mel_windows: np.ndarray
 
 
-def frame_tracks(dataset: Dataset, names: list[str], space: AvatarSpace, encoder: AudioEncoderConfig) -> FrameTracks:
-    """Read tracks and sound of the named clips; windows of sound never cross from one clip into another."""
+def frame_tracks(
+    dataset: Dataset,
+    names: list[str],
+    space: AvatarSpace,
+    encoder: AudioEncoderConfig,
+    source: AudioSource | None = None,
+) -> FrameTracks:
+    """Read tracks and sound of the named clips; windows of sound never cross from one clip into another.
+
+    Args:
+        encoder: says how far a window reaches.
+        source: makes features of the sound; log-mel if None.
+    """
+    source = source or LogMelSource()
     manifest = dataset.manifest
     columns = manifest.blendshape_names
     expression = [columns.index(n) for n in landmarks.EXPRESSION_BLENDSHAPES]
@@ -60,8 +73,7 @@ def frame_tracks(dataset: Dataset, names: list[str], space: AvatarSpace, encoder
         avatar_from_head = rigid_inverse(space.camera_from_avatar) @ tracks.camera_from_head.astype(np.float64)
         torso_pose = torso_camera_poses(manifest, tracks.torso_motion)
         metres_per_px = manifest.torso_depth_m / manifest.focal_px
-        mel = audio.log_mel(dataset.samples(name))
-        windows = audio.mel_windows(mel, count, encoder.left_mel_frames, encoder.right_mel_frames)
+        windows = source.windows(dataset.samples(name), count, encoder.left_mel_frames, encoder.right_mel_frames)
         parts["clip_of_frame"].append(np.full(count, clip_index))
         parts["index_in_clip"].append(np.arange(count))
         parts["camera_from_head"].append(tracks.camera_from_head.astype(np.float32))

@@ -14,6 +14,7 @@ from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.lpips import Lpips
 from gstalker.runtime.model import trained_run
+from gstalker.runtime.model.audio_source import AudioSource, open_source
 from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.train import checkpoint, frames, setup
 from gstalker.runtime.train.config import TrainConfig
@@ -80,6 +81,7 @@ def train(
         restored = trained_run.read_checkpoint(newest)
     elif (run / "config.json").exists():
         raise InputError(f"{run}: holds a run already. Give another --out, or --resume to go on with it.")
+    source = open_source(config.hearing)
     space = avatar_space(dataset)
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
@@ -97,7 +99,7 @@ def train(
     elif config.losses.lpips > 0 and lpips_weights is not None:
         perceptual = Lpips(lpips_weights)
     pictures = frames.PictureStore(dataset, names)
-    tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio)
+    tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio, source)
     if restored is None:
         progress.stage("listening", config.pretrain.steps)
         model, report = setup.start_avatar(
@@ -116,11 +118,11 @@ def train(
         trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
         trainer.restore(*restored)
         progress.say(f"resumed at step {trainer.step} of {config.steps}")
-    run_loop(trainer, dataset, progress)
+    run_loop(trainer, dataset, progress, source)
     return run
 
 
-def run_loop(trainer: Trainer, dataset: Dataset, progress: Progress) -> None:
+def run_loop(trainer: Trainer, dataset: Dataset, progress: Progress, source: AudioSource | None = None) -> None:
     """Step until done, logging, drawing previews and saving checkpoints."""
     config, run = trainer.config, trainer.run
     started = time.monotonic()
@@ -141,7 +143,8 @@ def run_loop(trainer: Trainer, dataset: Dataset, progress: Progress) -> None:
                 log.write(json.dumps({"step": step, "seconds": time.monotonic() - started, **values}) + "\n")
                 log.flush()
             if step % config.preview_every == 0 or step == config.steps:
-                strip = write_preview(trainer.model, config.device, dataset, run / "previews" / f"step_{step:06d}.png")
+                path = run / "previews" / f"step_{step:06d}.png"
+                strip = write_preview(trainer.model, config.device, dataset, path, source)
                 board.add_image("real, rendered, difference", strip, step, dataformats="HWC")
             if step % config.checkpoint_every == 0 or step == config.steps:
                 trainer.save()

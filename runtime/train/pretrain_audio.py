@@ -7,7 +7,7 @@ lip landmarks without the head's pose (as principal components) and the mouth's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +53,17 @@ class LipTargets:
 
 @dataclass(frozen=True)
 class PretrainReport:
-    """Errors on held-out clips of the training split, px: of the lips predicted from sound, and of the mean lips."""
+    """How well lips are told from sound on clips that were held out.
+
+    Attributes:
+        lip_error_px: mean distance of the 40 lip landmarks, head pose removed, that the read-out predicts.
+        mean_shape_error_px: of the mean lips, whatever is said.
+        opening_correlation: of the predicted with the tracked opening, each clip's mean removed; 0 for no motion.
+    """
 
     lip_error_px: float
     mean_shape_error_px: float
+    opening_correlation: float
 
 
 def lip_offsets_px(tracks: FrameTracks, landmarks_head_m: np.ndarray, focal_px: float, size_px: int) -> np.ndarray:
@@ -106,16 +113,23 @@ def pretrain_audio(
     config: PretrainConfig,
     seed: int,
     on_step: Callable[[int, float], None],
+    held_out: Sequence[int] | None = None,
 ) -> PretrainReport:
     """Train the encoder in place; the read-out is dropped.
 
     Clips of unequal length are cut to a common span at a random place.
+
+    Args:
+        held_out: clips to report on and never to learn from; a random few if None.
     """
     generator = torch.Generator().manual_seed(seed)
     clip_count = int(tracks.clip_of_frame.max()) + 1
-    held_out = max(1, round(clip_count * config.validation_share)) if clip_count > 3 else 0
     order = torch.randperm(clip_count, generator=generator).tolist()
-    validation, training = order[:held_out], order[held_out:]
+    if held_out is None:
+        count = max(1, round(clip_count * config.validation_share)) if clip_count > 3 else 0
+        validation, training = order[:count], order[count:]
+    else:
+        validation, training = list(held_out), [c for c in order if c not in held_out]
     mels = [clip_mel(tracks, c) for c in range(clip_count)]
     values = [targets.values[torch.from_numpy(tracks.clip_of_frame == c)] for c in range(clip_count)]
     span = min(75, min(len(v) for v in values))
@@ -172,10 +186,22 @@ def _report(
     targets: LipTargets,
 ) -> PretrainReport:  # fmt: skip
     lips = len(targets.basis)
-    errors, spreads = [], []
+    errors, spreads, openings = [], [], []
     for clip in clips:
         predicted = readout(encoder(mels[clip][None]))[0]
         for value, into in ((values[clip] - predicted, errors), (values[clip], spreads)):
             offsets = (value[:, :lips].numpy() * targets.spread[:lips]) @ targets.basis
             into.append(np.linalg.norm(offsets.reshape(-1, 40, 2), axis=2).mean())
-    return PretrainReport(float(np.mean(errors)), float(np.mean(spreads)))
+        openings.append(np.stack([_opening(v[:, :lips].numpy(), targets) for v in (predicted, values[clip])]))
+    centred = np.concatenate([o - o.mean(axis=1, keepdims=True) for o in openings], axis=1)
+    spread = np.sqrt((centred**2).mean(axis=1))
+    correlation = float((centred[0] * centred[1]).mean() / spread.prod()) if spread.min() > 0 else 0.0
+    return PretrainReport(float(np.mean(errors)), float(np.mean(spreads)), correlation)
+
+
+def _opening(values: np.ndarray, targets: LipTargets) -> np.ndarray:
+    """(T,) opening of the inner lips in px, of normalised components (T, D_lips)."""
+    lips = values.shape[1]
+    points = (targets.mean_lips_px + (values * targets.spread[:lips]) @ targets.basis).reshape(-1, len(lm.LIPS), 2)
+    upper, lower = (points[:, lm.LIPS.index(i)] for i in lm.LIP_OPENING)
+    return np.linalg.norm(upper - lower, axis=1)

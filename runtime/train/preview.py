@@ -9,13 +9,16 @@ import torch
 from PIL import Image
 
 from gstalker.runtime.dataset import Dataset
+from gstalker.runtime.model.audio_source import AudioSource
 from gstalker.runtime.model.avatar import AvatarModel
 from gstalker.runtime.model.clip_renderer import ClipRenderer
 
 COLUMNS = 6
 
 
-def write_preview(model: AvatarModel, device: str, dataset: Dataset, path: Path) -> np.ndarray:
+def write_preview(
+    model: AvatarModel, device: str, dataset: Dataset, path: Path, source: AudioSource | None = None
+) -> np.ndarray:
     """Draw frames spread over a held-out clip (a training clip where there is none), save and return the strip.
 
     Returns:
@@ -25,7 +28,7 @@ def write_preview(model: AvatarModel, device: str, dataset: Dataset, path: Path)
     clip = dataset.load(entries[0].name)
     indices = np.linspace(0, clip.entry.frame_count - 1, COLUMNS).astype(int)
     with torch.no_grad():
-        renderer = ClipRenderer(model, dataset, device)
+        renderer = ClipRenderer(model, dataset, device, source=source)
         drawn = list(renderer.pictures(clip, indices.tolist()))
     columns = []
     for index, picture in zip(indices, drawn, strict=True):
