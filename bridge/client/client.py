@@ -26,6 +26,7 @@ from gstalker.bridge.client.greeting import Greeting, Wanted
 from gstalker.bridge.client.link import Arrived, Link
 from gstalker.bridge.client.pushed_speech import PushedSpeech
 from gstalker.bridge.client.served_avatar import ServedAvatar
+from gstalker.bridge.client.warm_up import warm_up
 from gstalker.bridge.codec import decode, topic_field
 from gstalker.bridge.errors import Refused, ServerLost, WireError
 from gstalker.bridge.keys import ClientKeys
@@ -126,6 +127,7 @@ class AvatarClient(Commands):
         self._next_ping_s = 0.0
         self._context = zmq.Context()
         self._link: Link | None = None
+        warm_up()
         try:
             self._connect()
         except BaseException:
