@@ -15,6 +15,7 @@ from made_bundle import made_bundle
 from gstalker.bridge import schema
 from gstalker.bridge.codec import decode, encode
 from gstalker.bridge.web.server import WebServer
+from gstalker.kernels.interpolate import interpolate_frames
 from gstalker.kernels.quantise import box_for, unpack_movers
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -159,3 +160,43 @@ def test_depths_sort_exactly_and_ties_by_index(page: Page):
           new Float32Array(meanBytes.buffer), 5000, [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]).order.slice().buffer)"""
     )
     assert np.array_equal(np.frombuffer(read, np.uint32), np.argsort(z, kind="stable"))
+
+
+def test_a_picture_between_two_frames_is_the_one_of_python(page: Page):
+    """The same steps in double precision there and in float32 here: some of its steps, 2^-20 of the largest."""
+    bundle = made_bundle()
+    avatar = served(bundle)
+    rng = np.random.default_rng(4)
+    movers = rng.integers(0, 256, (2, bundle.manifest.counts.movers, 16), dtype=np.uint8)
+    movers[1, :, 8:12] = movers[0, :, 8:12]  # turns that are far apart have no shorter way round that is sure
+    movers[1, ::2, 8] ^= 12
+    golden = json.loads((GOLDEN / f"frame_q16_v{schema.WIRE_VERSION}.json").read_text())["fields"]
+    still = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    frames = [
+        schema.FrameQ16(1, i, i, i / 25, 0.0, head, torso, len(movers[i]), movers[i])
+        for i, head, torso in (
+            (0, tuple(golden["avatar_from_head"]), still),
+            (1, still, tuple(golden["avatar_from_torso"])),
+        )
+    ]
+    page.give("welcomeBytes", bytes(encode(welcome_of(bundle))))
+    page.give("earlierBytes", bytes(encode(frames[0])))
+    page.give("laterBytes", bytes(encode(frames[1])))
+    read = page.take(
+        """(async () => {
+          const { ServedAvatar } = await import('/avatar/served_avatar.js');
+          const avatar = new ServedAvatar(codec.decode(welcomeBytes));
+          const cloud = avatar.cloudBetween(codec.decode(earlierBytes), codec.decode(laterBytes), 0.3);
+          return new Blob([cloud.means, cloud.quatsWxyz, cloud.scales, cloud.opacities]).arrayBuffer();
+        })()"""
+    )
+    expected = avatar.assemble(interpolate_frames(avatar.frame(frames[0]), avatar.frame(frames[1]), 0.3 / 25))
+    count = len(bundle.canonical)
+    ends = np.cumsum([3 * count, 4 * count, 3 * count])
+    means, quats, scales, opacities = np.split(np.frombuffer(read, np.float32), ends)
+    turned = quats.reshape(-1, 4)
+    sign = np.sign((turned * expected.quats_wxyz).sum(axis=1, keepdims=True))
+    assert np.abs(means.reshape(-1, 3) - expected.means).max() <= 2**-20
+    assert np.abs(turned * sign - expected.quats_wxyz).max() <= 2**-20
+    assert np.abs(scales.reshape(-1, 3) / expected.scales - 1).max() <= 2**-20
+    assert np.abs(opacities - expected.opacities).max() <= 2**-20

@@ -204,6 +204,22 @@ def test_a_colour_and_ones_own_picture_go_behind_the_avatar(stage_set: ActingSer
     eventually(lambda: page.evaluate(corner) == [0x20, 0xC0, 0x40], "the picture in the corner")
 
 
+def test_a_quick_browser_draws_between_two_frames(stage_set: ActingServer, page: Page):
+    show(stage_set, page, 1)
+    # As on a machine whose graphics keep up, whatever this one's do.
+    page.evaluate("gstalker.stage._measureTurns = () => {}; gstalker.stage.smooth = true")
+    began_s = stage_set.now_s + 0.3
+    for number, time_s in ((20, began_s), (21, began_s + 2)):
+        stage_set.publish(encode(frame_of(stage_set, number, time_s)))
+    page.wait_for("gstalker.stage.shown.index === 20")
+    drawn = "gstalker.stage.view.framesDrawn"
+    first = page.evaluate(drawn)
+    eventually(lambda: page.evaluate(drawn) >= first + 3, "several pictures of one frame")
+    middle = page.evaluate("gstalker.stage.avatar.cloud.means[0]")
+    page.wait_for("gstalker.stage.shown.index === 21")
+    eventually(lambda: page.evaluate("gstalker.stage.avatar.cloud.means[0]") > middle, "the next frame, to the right")
+
+
 def test_the_mark_says_synthetic_and_whose_face_it_is(page: Page, stage_set: ActingServer):
     assert page.evaluate("getComputedStyle(document.getElementById('synthetic')).display") != "none"
     words = page.evaluate("document.getElementById('synthetic').textContent")

@@ -10,6 +10,9 @@ const SMALLEST_SHARE = 0.35;
 const SLOW_FPS = 14;
 const FAST_FPS = 23; // of the 25 that come
 const ADAPT_EVERY_MS = 2500;
+// Pictures between two frames are drawn where the browser keeps up with its display, and only there.
+const SMOOTH_BELOW_MS = 19;
+const ROUGH_ABOVE_MS = 26;
 
 export class Stage {
   /** @throws {NoWebGL2} */
@@ -31,6 +34,9 @@ export class Stage {
     this._changed = true;
     this._adaptedAt = performance.now();
     this._drawnThen = 0;
+    this._turnedAt = performance.now();
+    this._turnMs = ROUGH_ABOVE_MS; // between two opportunities to draw, on average
+    this.smooth = false;
     this.orbit.attach(view.canvas, () => (this._changed = true));
     new ResizeObserver(() => (this._changed = true)).observe(view.canvas);
     requestAnimationFrame(() => this._turn());
@@ -84,12 +90,14 @@ export class Stage {
 
   _turn() {
     requestAnimationFrame(() => this._turn());
+    this._measureTurns();
     if (!this.avatar || this.frozen) return;
     const presentedS = this._playback.presentedS();
     const { frames } = this._playback;
     const frame = presentedS === null ? frames.newest : frames.at(presentedS);
     const due = frame && (presentedS === null || frame.time_s <= presentedS) ? frame : this.shown;
-    if (!due || (due === this.shown && !this._changed)) {
+    const next = this.smooth && due === frame && presentedS !== null ? frames.after(frame) : null;
+    if (!due || (due === this.shown && !next && !this._changed)) {
       if (this._changed) this._drawRest();
       return;
     }
@@ -103,13 +111,22 @@ export class Stage {
       }
       this.statistics.drawn++;
     }
-    this._draw(due);
+    this._draw(due, next, next ? (presentedS - due.time_s) / (next.time_s - due.time_s) : 0);
     this._adapt();
   }
 
-  _draw(frame) {
+  _measureTurns() {
+    const now = performance.now();
+    this._turnMs += 0.02 * (Math.min(200, now - this._turnedAt) - this._turnMs);
+    this._turnedAt = now;
+    if (this._turnMs < SMOOTH_BELOW_MS) this.smooth = true;
+    else if (this._turnMs > ROUGH_ABOVE_MS) this.smooth = false;
+  }
+
+  /** Draw a frame, or a moment between it and the next one; before the first there is the backdrop alone. */
+  _draw(frame, next = null, weight = 0) {
     const began = performance.now();
-    if (frame) this.view.fill(this.avatar.cloudOf(frame)); // before the first there is the backdrop alone
+    if (frame) this.view.fill(next ? this.avatar.cloudBetween(frame, next, weight) : this.avatar.cloudOf(frame));
     keep(this.statistics.workMs, performance.now() - began);
     this.view.draw();
     this.shown = frame;

@@ -43,6 +43,12 @@ export class FrameBuffer {
     return frames[0] ?? null;
   }
 
+  /** The frame after one that `at` gave; null where it has not come. */
+  after(frame) {
+    const next = this._frames[this._frames.indexOf(frame) + 1];
+    return next && next.index === frame.index + 1 ? next : null;
+  }
+
   /** The newest that has come. */
   get newest() {
     return this._frames.at(-1) ?? null;
