@@ -18,6 +18,8 @@ from helpers.stand_in_server import CurveServer, StandInServer
 from helpers.unity_build import UnityBuild
 from made_bundle import write_made_bundle
 
+from gstalker.bridge.keys import new_key_pair, write_key_pair
+
 PATIENCE_S = 60.0  # on a loaded machine; what is waited for usually takes a second
 
 
@@ -85,9 +87,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Served:
     """`gstalker serve` in a process of its own."""
 
-    def __init__(self, bundle: Path, port: int) -> None:
+    def __init__(self, bundle: Path, port: int, *options: str) -> None:
         self.address = f"tcp://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "gstalker.cli.main", "serve", str(bundle), "--address", self.address]
+        command = [sys.executable, "-m", "gstalker.cli.main", "serve", str(bundle), "--address", self.address, *options]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )
@@ -98,11 +100,11 @@ class Served:
 
 
 @pytest.fixture
-def serve(bundle: Path) -> Iterator[Callable[[int], Served]]:
+def serve(bundle: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
-    def start(port: int) -> Served:
-        started.append(Served(bundle, port))
+    def start(port: int, *options: str) -> Served:
+        started.append(Served(bundle, port, *options))
         return started[-1]
 
     yield start
@@ -117,7 +119,7 @@ def assert_accounted(counts: dict[str, Any]) -> None:
 
 
 def test_a_served_avatar_is_shown_and_one_that_restarts_is_shown_again(
-    unity_build: UnityBuild, serve: Callable[[int], Served], free_port: int
+    unity_build: UnityBuild, serve: Callable[..., Served], free_port: int
 ):
     served = serve(free_port)
     with Client(unity_build, served.address) as client:
@@ -140,7 +142,7 @@ def test_a_served_avatar_is_shown_and_one_that_restarts_is_shown_again(
 
 
 def test_speech_that_is_pushed_comes_back_as_sound_in_step_and_can_be_stopped(
-    unity_build: UnityBuild, serve: Callable[[int], Served], free_port: int
+    unity_build: UnityBuild, serve: Callable[..., Served], free_port: int
 ):
     served = serve(free_port)
     with Client(unity_build, served.address) as client:
@@ -191,7 +193,20 @@ def test_a_curve_server_lets_in_the_right_keys_and_nobody_else(unity_build: Unit
                 assert wrong.counts()["received"] == 0, why
 
 
-def test_a_recorded_key_file_of_another_form_is_refused(unity_build: UnityBuild, free_port: int):
+def test_a_real_server_with_keys_is_reached_with_the_files_that_gstalker_makes(
+    unity_build: UnityBuild, serve: Callable[..., Served], free_port: int, tmp_path: Path
+):
+    server, client = new_key_pair("server"), new_key_pair("alice")
+    server_public, server_secret = write_key_pair(server, tmp_path)
+    client_public, client_secret = write_key_pair(client, tmp_path)
+    served = serve(free_port, "--keys", str(server_secret), "--allow", str(client_public))
+    with Client(unity_build, served.address, str(client_secret), str(server_public)) as reached:
+        reached.until(lambda: reached.events("Connected"))
+        reached.until(lambda: reached.counts()["received"] >= 10)
+        assert_accounted(reached.end())
+
+
+def test_keys_of_another_form_are_refused(unity_build: UnityBuild, free_port: int):
     done = unity_build.toolchain.run(
         unity_build.program("Client"), [f"tcp://127.0.0.1:{free_port}", "short", "short", "short"]
     )

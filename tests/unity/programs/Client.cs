@@ -1,7 +1,9 @@
-// A client without an engine, for tests of the connection: Client.dll ADDRESS [SERVER_KEY OWN_KEY OWN_SECRET].
+// A client without an engine, for tests of the connection: Client.dll ADDRESS, and for keys either SERVER_KEY OWN_KEY
+// OWN_SECRET or OWN_SECRET_FILE SERVER_PUBLIC_FILE.
 // Takes commands line by line (say SECONDS, stop, emotion NAME, counts, quit); prints a JSON object a line.
 using System;
 using System.Globalization;
+using System.IO;
 using System.Threading;
 using GStalker.Transport;
 
@@ -10,7 +12,12 @@ internal static class Client
     private static int Main(string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-        CurveKeys keys = arguments.Length > 1 ? new CurveKeys(arguments[1], arguments[2], arguments[3]) : null;
+        CurveKeys keys = arguments.Length switch
+        {
+            4 => new CurveKeys(arguments[1], arguments[2], arguments[3]),
+            3 => CurveKeys.FromFiles(File.ReadAllText(arguments[1]), File.ReadAllText(arguments[2])),
+            _ => null,
+        };
         var options = new SessionOptions { ClientName = "tests", IsPrivate = false };
         using AvatarConnection connection = AvatarConnection.Open(arguments[0], options, keys);
         bool quit = false;

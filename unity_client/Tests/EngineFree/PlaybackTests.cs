@@ -120,6 +120,16 @@ namespace GStalker.Tests
         }
 
         [Test]
+        public void Across_many_missing_frames_the_earlier_is_held_and_the_later_come_to_at_the_end()
+        {
+            var buffer = new FrameBuffer(8, 1);
+            Put(buffer, 0, 0);
+            Put(buffer, 1, 10);
+            Assert.AreEqual(0.0, Pick(buffer, 0.2).weight, 1e-9);
+            Assert.AreEqual(0.5, Pick(buffer, 0.38).weight, 1e-9);
+        }
+
+        [Test]
         public void Half_way_between_two_poses_is_half_the_turn_and_half_the_way()
         {
             double s = Math.Sqrt(0.5);

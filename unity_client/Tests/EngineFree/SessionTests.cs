@@ -12,7 +12,7 @@ namespace GStalker.Tests
         private readonly List<AvatarEvent> _events = new List<AvatarEvent>();
         private readonly AvatarSession _session;
 
-        public SessionTests() => _session = new AvatarSession(_server, new SessionOptions { ClientName = "test" }, _events.Add);
+        public SessionTests() => _session = new AvatarSession(_server, new SessionOptions { ClientName = "test", IsPrivate = true }, _events.Add);
 
         private void Steps(int count)
         {
@@ -64,7 +64,8 @@ namespace GStalker.Tests
             Playout before = _session.Playout;
             _server.ServerId = "fedcba9876543210";
             _server.Refuse(0, RefusalCode.GreetFirst, 0);
-            Steps(3);
+            Steps(5);
+            Assert.AreEqual(0, _server.SessionAsked, "the other server's session of that number is somebody else's");
             Assert.IsFalse(ReferenceEquals(before, _session.Playout), "another stream");
             Assert.AreEqual(0, _session.Playout.Frames.Count);
         }

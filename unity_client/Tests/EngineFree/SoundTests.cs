@@ -70,35 +70,74 @@ namespace GStalker.Tests
             Assert.AreEqual(300L, buffer.LateSamples);
         }
 
-        [Test]
-        public void The_player_is_pulled_onto_the_clock_without_a_skip_and_tells_what_is_heard()
+        private static SoundPlayer Sounding()
         {
-            var player = new SoundPlayer(new SoundBuffer(Rate, 8));
-            var block = new float[480];
-            double Target(double localS) => 2 + localS * (1 + 300e-6); // a device 300 ppm slower than the session
-            for (int i = 0; i < 3000; i++)
-            {
-                double heardAtS = i * 0.01;
-                double wanted = Target(heardAtS) + (i > 200 ? 0.03 : 0); // the clock is found to be 30 ms off
-                player.Fill(block, 48000, heardAtS, wanted);
-            }
-            Assert.AreEqual(0, player.Skips);
-            Assert.AreEqual(0.0, player.OffS, 0.001, "settled");
-            Assert.IsTrue(player.TryHeardS(29.995, out double heardS));
-            Assert.AreEqual(Target(29.995) + 0.03, heardS, 0.001);
-            Assert.IsFalse(player.TryHeardS(31, out _), "a device that stopped");
+            var sound = new SoundBuffer(Rate, 8);
+            sound.Put(0, 0, new short[7 * Rate]);
+            return new SoundPlayer(sound);
         }
 
         [Test]
-        public void The_player_skips_where_it_is_too_far_off_to_be_pulled()
+        public void The_player_is_pulled_onto_the_clock_without_a_skip_and_tells_what_is_heard()
         {
-            var player = new SoundPlayer(new SoundBuffer(Rate, 8));
+            SoundPlayer player = Sounding();
+            var block = new float[480];
+            double Target(double localS) => 0.1 + localS * (1 + 300e-6); // a device 300 ppm slower than the session
+            for (int i = 0; i < 600; i++)
+            {
+                double heardAtS = i * 0.01;
+                double wanted = Target(heardAtS) + (i > 20 ? 0.01 : 0); // the clock is found to be 10 ms off
+                player.Fill(block, 48000, heardAtS, wanted);
+            }
+            Assert.AreEqual(0, player.Skips);
+            Assert.AreEqual(0.0, player.OffS, 0.0015, "settled"); // 10 ms fall by e every 2 s, and 300 ppm stand for 0.6 ms
+            Assert.IsTrue(player.TryHeardS(5.995, out double heardS));
+            Assert.AreEqual(Target(5.995) + 0.01, heardS, 0.0016);
+            Assert.IsFalse(player.TryHeardS(7, out _), "a device that stopped");
+        }
+
+        [Test]
+        public void The_player_skips_where_it_is_too_far_behind_and_waits_where_it_is_ahead()
+        {
+            SoundPlayer player = Sounding();
             var block = new float[480];
             player.Fill(block, 48000, 0, 1);
             player.Fill(block, 48000, 0.01, 1.01 + 2 * SoundPlayer.SkipS);
             Assert.AreEqual(1, player.Skips);
-            player.Fill(block, 48000, 0.02, double.NaN);
+            Assert.IsTrue(player.TryHeardS(0.01, out double skippedToS));
+            for (int i = 0; i < 10; i++)
+                player.Fill(block, 48000, 0.02 + 0.01 * i, skippedToS - 0.3 + 0.01 * i);
+            Assert.IsTrue(player.TryHeardS(0.11, out double waitedAtS));
+            Assert.AreEqual(skippedToS + 0.01, waitedAtS, 1e-9, "a time that was heard does not come again");
             Assert.IsFalse(player.IsSounding);
+            player.Fill(block, 48000, 0.2, double.NaN);
+            Assert.IsFalse(player.IsSounding);
+        }
+
+        [Test]
+        public void Where_nothing_sounds_the_player_jumps_at_once_and_counts_no_skip()
+        {
+            var player = new SoundPlayer(new SoundBuffer(Rate, 8));
+            var block = new float[480];
+            player.Fill(block, 48000, 0, 1);
+            player.Fill(block, 48000, 0.01, 1.03);
+            Assert.IsTrue(player.TryHeardS(0.01, out double heardS));
+            Assert.AreEqual(1.03, heardS, 1e-9);
+            Assert.AreEqual(0, player.Skips);
+        }
+
+        [Test]
+        public void A_device_that_leaves_samples_out_is_noticed_and_one_late_reading_is_not()
+        {
+            var device = new DeviceClock();
+            for (int i = 0; i < 200; i++)
+                device.Add(i * 0.01, 5 + i * 0.01 + (i == 100 ? 0.05 : 0.001 * (i % 3)));
+            Assert.AreEqual(0, device.Skips);
+            Assert.AreEqual(5 + 2.5, device.HeardAtS(2.5), 0.003);
+            for (int i = 200; i < 210; i++)
+                device.Add(i * 0.01, 5.1 + i * 0.01);
+            Assert.AreEqual(1, device.Skips);
+            Assert.AreEqual(5.1 + 2.1, device.HeardAtS(2.1), 0.003);
         }
     }
 }

@@ -18,7 +18,6 @@ namespace GStalker.Transport
                     var pong = new Pong(_decoder, message);
                     if (pong.RequestId != _pingId || State != ConnectionState.Connected)
                         break;
-                    _answeredS = nowS;
                     Playout!.PutPong(_pingSentS, nowS, pong.StreamTimeS, pong.Running);
                     break;
                 case MessageKind.SpeechOpened:
@@ -54,6 +53,12 @@ namespace GStalker.Transport
                 Refuse(RefusalCode.Malformed, error.Message, 0, nowS);
                 return;
             }
+            if (_rejoinSession != 0 && Avatar != null && avatar.ServerId != Avatar.ServerId)
+            {
+                // Somebody else's session of the same number, at a server that started anew.
+                (_rejoinSession, _nextGreetingS) = (0, nowS);
+                return;
+            }
             if (Avatar == null || Playout == null || !avatar.IsSameStreamAs(Avatar))
             {
                 _playout = new Playout(avatar);
@@ -63,7 +68,7 @@ namespace GStalker.Transport
             Speech.Restart();
             Subscribe(avatar);
             State = ConnectionState.Connected;
-            (_answeredS, _nextPingS, _pings) = (nowS, nowS, 0);
+            (_heardS, _nextPingS, _pings) = (nowS, nowS, 0);
             _tell(new AvatarEvent(AvatarEventKind.Connected, avatar.Name));
         }
 

@@ -11,14 +11,16 @@ namespace GStalker.Transport
     public sealed partial class AvatarSession
     {
         /// <summary>An answer to a greeting is waited for so long before another connection is tried.</summary>
-        public const double GreetEveryS = 2;
+        public const double GreetEveryS = 5;
 
-        /// <summary>A server that answers no ping for so long is gone.</summary>
-        public const double SilenceS = 3;
+        /// <summary>A server of which nothing comes for so long, although somebody listened, is gone.</summary>
+        public const double SilenceS = 2;
+
+        private const double AwayS = 0.5; // a program that did not look for so long cannot tell
 
         private const double PingEveryS = 1;
         private const double FirstPingsEveryS = 0.1;
-        private const int FirstPings = 5; // close together, so that the clock is known soon
+        private const int FirstPings = 6; // close together, so that the clock is known soon
         private const double RefusedEveryS = 5;
 
         private readonly ITransport _transport;
@@ -29,8 +31,8 @@ namespace GStalker.Transport
         private readonly SequenceFollower _audioSequence = new SequenceFollower();
         private readonly byte[] _topics = new byte[4 * Wire.TopicBytes];
         private long _helloId, _pingId;
-        private double _nextGreetingS = double.NegativeInfinity, _nextPingS, _pingSentS, _answeredS, _damageToldS;
-        private const int GreetingsUntilTold = 2;
+        private double _nextGreetingS = double.NegativeInfinity, _nextPingS, _pingSentS, _heardS, _steppedS, _damageToldS;
+        private const int GreetingsUntilTold = 1;
 
         private int _pings, _rejoinSession, _unanswered;
         private long _speechBegun = -1;
@@ -76,6 +78,7 @@ namespace GStalker.Transport
                 Greet(nowS);
             else
                 KeepUp(nowS);
+            _steppedS = nowS;
             for (int taken = 0; taken < 64; taken++)
             {
                 Channel channel = _transport.Receive(taken == 0 ? waitMs : 0, out ReadOnlySpan<byte> message);
@@ -113,9 +116,10 @@ namespace GStalker.Transport
 
         private void KeepUp(double nowS)
         {
-            if (nowS - _answeredS > SilenceS)
+            _heardS = nowS > _steppedS + AwayS ? nowS : _heardS;
+            if (nowS - _heardS > SilenceS)
             {
-                Lose("the server does not answer any more", nowS);
+                Lose("the server fell silent", nowS);
                 return;
             }
             if (nowS >= _nextPingS)
@@ -135,7 +139,7 @@ namespace GStalker.Transport
             State = ConnectionState.Connecting;
             _counts.Losses++;
             _nextGreetingS = nowS;
-            _rejoinSession = Avatar?.SessionId ?? 0;
+            _rejoinSession = _options.IsPrivate ? Avatar?.SessionId ?? 0 : 0;
             _tell(new AvatarEvent(AvatarEventKind.Lost, why));
         }
 
@@ -143,7 +147,7 @@ namespace GStalker.Transport
         {
             _counts.Messages++;
             _unanswered = 0;
-            double nowS = SteadyClock.NowS;
+            double nowS = _heardS = SteadyClock.NowS;
             if (!_decoder.TryDecode(message, out MessageKind kind, out WireFault fault))
             {
                 _counts.DamagedMessages++;

@@ -11,11 +11,11 @@ namespace GStalker.Transport
     public sealed class ArrivalSlack
     {
         /// <summary>No conversation bears more.</summary>
-        public const double LongestDelayS = 1;
+        public const double LongestDelayS = 0.5;
 
         private const double MarginS = 0.02; // a displayed picture at 50 Hz: frames must be there before they are asked for
         private const double WindowS = 5;
-        private const double ShrinkPerS = 0.004; // slower than the player can follow without a skip
+        private const double ShrinkPerS = 0.005; // as fast as resampling follows
         private const double GraceS = 1; // what piled up while the connection was made says nothing of the network
 
         private double _leastS = double.PositiveInfinity, _leastBeforeS = double.PositiveInfinity;

@@ -13,13 +13,14 @@ namespace GStalker.Transport
         private const double SpanS = 20;
         private const double EveryS = 0.05; // between readings that are kept: devices ask hundreds of times a second
         private const double JitterS = 2e-3; // standard deviation of what a device says of its time
-        private const double SkipS = 0.03; // one reading this far off, or
-        private const double StepS = 0.005; // several in a row off by this to one side: samples were left out
+        private const double SkipS = 0.03; // a few readings in a row this far off, or
+        private const double StepS = 0.005; // more in a row off by this to one side: samples were left out
         private const int StepReadings = 6;
+        private const int SkipReadings = 3; // one alone came late itself
 
         private readonly ClockLine _line = new ClockLine(SpanS, (int)(SpanS / EveryS));
         private double _lastKeptS = double.NegativeInfinity;
-        private int _stepSign, _stepRun;
+        private int _stepSign, _stepRun, _skipRun;
 
         /// <summary>How often the device was found to have left samples out.</summary>
         public int Skips { get; private set; }
@@ -28,7 +29,7 @@ namespace GStalker.Transport
         {
             _line.Clear();
             _lastKeptS = double.NegativeInfinity;
-            _stepRun = 0;
+            _stepRun = _skipRun = 0;
         }
 
         /// <summary>The device will play this moment of its own at this local time, it says.</summary>
@@ -40,7 +41,8 @@ namespace GStalker.Transport
                 int sign = Math.Abs(offS) > StepS ? Math.Sign(offS) : 0;
                 _stepRun = sign != 0 && sign == _stepSign ? _stepRun + 1 : 1;
                 _stepSign = sign;
-                if (Math.Abs(offS) > SkipS || (sign != 0 && _stepRun >= StepReadings))
+                _skipRun = Math.Abs(offS) > SkipS ? _skipRun + 1 : 0;
+                if (_skipRun >= SkipReadings || (sign != 0 && _stepRun >= StepReadings))
                 {
                     Skips++;
                     Reset();

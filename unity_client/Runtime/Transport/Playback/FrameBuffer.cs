@@ -11,6 +11,9 @@ namespace GStalker.Transport
     /// </summary>
     public sealed partial class FrameBuffer
     {
+        private const double LongestMixS = 0.25;
+        private const double ComeOverS = 0.04;
+
         private readonly object _gate = new object();
         private readonly FrameSlot[] _slots;
         private readonly int _capacity, _frameBytes;
@@ -125,7 +128,7 @@ namespace GStalker.Transport
                 picked.Earlier = picked.Later = earlier;
                 if (later != null)
                 {
-                    picked.Weight = (timeS - earlier.TimeS) / (later.TimeS - earlier.TimeS);
+                    picked.Weight = WeightOf(timeS, earlier.TimeS, later.TimeS);
                     later.IsSeen |= picked.Weight > 0;
                     picked.Later = later;
                 }
@@ -142,6 +145,13 @@ namespace GStalker.Transport
                 picked.Earlier.Holders--;
                 picked.Later.Holders--;
             }
+        }
+
+        // Across more than a few missing frames the earlier is held, and the later come to at the end.
+        private static double WeightOf(double timeS, double earlierS, double laterS)
+        {
+            double startS = laterS - earlierS > LongestMixS ? laterS - ComeOverS : earlierS;
+            return Math.Max(0, (timeS - startS) / (laterS - startS));
         }
 
         private bool IsWanted(long sequence, long index, double timeS)

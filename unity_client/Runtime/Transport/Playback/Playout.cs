@@ -13,7 +13,6 @@ namespace GStalker.Transport
     {
         private const double SoundCapacityS = 4;
         private const int MostFrames = 96;
-        private const double LongestStepBackS = 0.25; // less is waited for, so that motion never runs backwards
 
         private readonly object _gate = new object();
         private readonly ClockEstimator _clock = new ClockEstimator();
@@ -92,14 +91,13 @@ namespace GStalker.Transport
 
         public void Put(in Audio audio, double receivedS)
         {
-            PutArrival(receivedS, audio.SentAtS, audio.TimeS, 0);
+            PutArrival(receivedS, audio.SentAtS, audio.TimeS, Player.LatencyS);
             Sound.Put(audio.SpeechId, SampleOf(audio.TimeS), audio.Pcm);
         }
 
         public void Put(in SpeechEnd end)
         {
-            if (end.Cut)
-                Sound.End(end.SpeechId, SampleOf(end.TimeS));
+            Sound.End(end.SpeechId, SampleOf(end.TimeS));
         }
 
         /// <summary>The presentation time that should be seen and heard at a local time; not a number before it is known.</summary>
@@ -118,8 +116,7 @@ namespace GStalker.Transport
             {
                 if (double.IsNaN(timeS))
                     return false;
-                timeS = timeS < _shownS - LongestStepBackS ? timeS : Math.Max(timeS, _shownS);
-                _shownS = timeS;
+                _shownS = timeS = Math.Max(timeS, _shownS); // motion never runs backwards
             }
             return Frames.TryPick(timeS, out picked);
         }

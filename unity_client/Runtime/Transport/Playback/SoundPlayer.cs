@@ -10,11 +10,13 @@ namespace GStalker.Transport
     /// </summary>
     public sealed class SoundPlayer
     {
-        /// <summary>Further off than this is skipped: half of what anybody notices of sound that lags (125 ms).</summary>
-        public const double SkipS = 0.06;
+        /// <summary>In the middle of sound, further off than this is jumped over.</summary>
+        public const double SkipS = 0.12;
 
+        private const double SilentSkipS = 0.005; // where nothing sounds, nobody hears a jump
+        private const double AnewS = 2; // so far back is another run of a recording, and not waited for
         private const double FastestCorrection = 0.005;
-        private const double CorrectionTimeS = 1; // an error halves in about this time
+        private const double CorrectionTimeS = 2;
         private const double StaleS = 0.5; // a device that asked for nothing for so long is not playing
 
         private readonly object _gate = new object();
@@ -26,6 +28,9 @@ namespace GStalker.Transport
 
         /// <summary>How often playing was so far off that it skipped.</summary>
         public int Skips { get; private set; }
+
+        /// <summary>How long it takes from filling a block to hearing it.</summary>
+        public double LatencyS { get; private set; }
 
         /// <summary>Whether the last block held sound.</summary>
         public bool IsSounding { get; private set; }
@@ -58,10 +63,20 @@ namespace GStalker.Transport
                     IsSounding = false;
                     return;
                 }
+                LatencyS = Math.Max(0, heardAtS - SteadyClock.NowS);
                 OffS = targetS - _positionS;
-                if (!(Math.Abs(OffS) <= SkipS))
+                double limitS = IsSounding ? SkipS : SilentSkipS;
+                if (OffS < -limitS && OffS > -AnewS)
                 {
-                    Skips += double.IsNaN(_positionS) ? 0 : 1;
+                    // A time that was heard must not come again: it is waited for.
+                    (_blockAtS, _blockHeardAtS, _ratio) = (_positionS, heardAtS, 0);
+                    IsSounding = false;
+                    mono.Clear();
+                    return;
+                }
+                if (!(Math.Abs(OffS) <= limitS))
+                {
+                    Skips += IsSounding ? 1 : 0;
                     _positionS = targetS;
                     OffS = 0;
                 }

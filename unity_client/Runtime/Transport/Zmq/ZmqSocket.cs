@@ -10,6 +10,10 @@ namespace GStalker.Transport
     /// <summary>One ZeroMQ socket with every option that matters set; of one thread.</summary>
     internal sealed unsafe class ZmqSocket : IDisposable
     {
+        // A greeting waits in the socket, so that a server which comes back is greeted within this; backing off to
+        // seconds, as libzmq likes to, would be seen.
+        private const int LongestReconnectMs = 400;
+
         internal IntPtr Handle { get; private set; }
 
         internal ZmqSocket(IntPtr context, int type, int queue, int bufferBytes, CurveKeys? keys)
@@ -29,7 +33,7 @@ namespace GStalker.Transport
             Set(HeartbeatTtl, Wire.HeartbeatTimeoutMs);
             Set(ConnectTimeout, Wire.ConnectMs);
             Set(ReconnectIvl, Wire.ReconnectFirstMs);
-            Set(ReconnectIvlMax, Wire.ReconnectLongestMs);
+            Set(ReconnectIvlMax, LongestReconnectMs);
             if (keys == null)
                 return;
             if (!HasCurve)
