@@ -105,7 +105,7 @@ class SessionReader:
                 # Never more than the file can hold, whatever its header says.
                 count = min(file.getnframes(), path.stat().st_size // 2)
                 return np.frombuffer(file.readframes(count), "<i2")
-        except (OSError, EOFError, wave.Error, ValueError) as error:
+        except (OSError, EOFError, wave.Error, ValueError, RuntimeError) as error:  # all that wave raises
             raise InputError(f"{path}: expected the sound of a session, could not read it ({error}).") from error
 
     def _whole_frames(self, payload: str, entries: list[FrameEntry]) -> list[FrameEntry]:

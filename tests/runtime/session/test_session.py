@@ -229,6 +229,17 @@ def test_sound_of_half_a_sample_is_refused(tmp_path: Path):
         SessionReader(tmp_path / "s").samples()
 
 
+def test_sound_whose_parts_reach_beyond_their_whole_is_refused(tmp_path: Path):
+    write_made_session(tmp_path / "s")
+    path = tmp_path / "s" / "audio.wav"
+    data = bytearray(path.read_bytes())
+    data[16:20] = b"\xff\xff\xff\x00"
+    data[4:8] = b"\x40\x00\x00\x00"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="expected the sound of a session, could not read it"):
+        SessionReader(tmp_path / "s").samples()
+
+
 def test_a_header_that_claims_gigabytes_of_sound_gets_what_is_there(tmp_path: Path):
     write_made_session(tmp_path / "s")
     path = tmp_path / "s" / "audio.wav"
