@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -37,6 +37,12 @@ class Demo:
     """Loopback port on which the avatar is served; the next one is used as well."""
     overwrite: bool = False
     """Replace what an earlier demo left in --out."""
+    view: bool = field(default_factory=lambda: sys.stdout.isatty())
+    """Show the avatar in a browser at the end, until interrupted; by default where the output is a terminal."""
+    browser: bool = True
+    """With --view: open the page; without it, only its address is printed."""
+    web_port: int = 8765
+    """With --view: TCP port of the page on this machine; 0 for any free one."""
 
     def run(self) -> int:
         """Run the chain; the exit code is that of validation."""
@@ -97,6 +103,13 @@ class Demo:
                 "the avatar speaking": out / "character.mp4",
             },
         )
+        if self.view:
+            from gstalker.cli.view import View
+
+            chapters.begin("gstalker view", "the avatar in a browser, until Ctrl-C")
+            View(str(bundle), audio=speech, port=self.web_port, browser=self.browser, captures=out / "captures").run()
+        else:
+            print(f"the avatar in a browser: gstalker view {bundle} --audio {speech}", flush=True)
         return verdict
 
     def _make_videos(self) -> tuple[list[Path], Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -99,6 +100,10 @@ class Serve:
     metrics_port: int | None = None
     """Also answer /metrics (Prometheus), /live and /ready over HTTP on this port of 127.0.0.1; 0 takes any free one."""
 
+    web: int | None = None
+    """Also show the avatars in a browser, on this port of 127.0.0.1, as `gstalker view` does from a process of its own;
+    0 takes any free one."""
+
     log_json: bool = False
     """Write the log as JSON, one object a line."""
 
@@ -133,7 +138,8 @@ class Serve:
                     print(f"serving {avatar.name} at {server.address.control}", flush=True)
                 for notice in server.notices:
                     console.print(escape(notice))
-                server.run(lambda: bool(received))
+                with _page(server.address.control, self.web):
+                    server.run(lambda: bool(received))
         finally:
             if watch is not None:
                 watch.close()
@@ -178,6 +184,13 @@ class Serve:
             )
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
             raise InputError(f"--metrics-port: expected 0 to 65535, got {self.metrics_port}.")
+        if self.web is not None and not 0 <= self.web <= 65535:
+            raise InputError(f"--web: expected 0 to 65535, got {self.web}.")
+        if self.web is not None and self.keys is not None:
+            raise InputError(
+                "--web: expected no --keys with it: the page is a client of its own. Run `gstalker view ADDRESS` with "
+                "keys that this server allows."
+            )
         if self.allow and self.keys is None:
             raise InputError("--allow: expected --keys with it, the server's own keys.")
         if self.exit_when_done and (self._recording() is None or self.loop):
@@ -213,6 +226,25 @@ def _print_devices() -> None:
     for device in list_devices():
         default = ", the default" if device.default else ""
         print(f"{device.number:3d}  {device.name} ({device.host_api}, {device.rate_hz} Hz{default})")
+
+
+@contextmanager
+def _page(address: str, port: int | None) -> Iterator[None]:
+    """`gstalker view` in a process of its own, so that browsers never make the avatars wait; nothing without a port."""
+    if port is None:
+        yield
+        return
+    command = [sys.executable, "-m", "gstalker.cli.main", "view", address, "--port", str(port), "--no-browser"]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

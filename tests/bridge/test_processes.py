@@ -292,6 +292,8 @@ def test_an_address_that_others_could_reach_is_refused(bundle_path: Path, capsys
         (("--vmc", "0"), "--vmc: expected a port of 1 to 65535, got 0"),
         (("--audio", "-", "--exit-when-done"), "--exit-when-done: expected --audio with a file"),
         (("--backend", "abacus"), "abacus"),
+        (("--web", "70000"), "--web: expected 0 to 65535, got 70000"),
+        (("--web", "0", "--keys", "mine"), "--web: expected no --keys with it: the page is a client of its own"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(words: tuple[str, ...], text: str, bundle_path: Path, capsys):

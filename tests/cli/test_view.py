@@ -10,7 +10,9 @@ import sys
 import urllib.request
 
 import pytest
+from made_bundle import write_made_bundle
 
+from gstalker.bench.serving.server_process import free_port
 from gstalker.cli.main import main
 from gstalker.cli.view import View
 from gstalker.runtime.errors import InputError
@@ -53,3 +55,25 @@ def test_the_page_is_there_before_the_avatar_and_all_ends_together(tmp_path):
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ends a process as a terminal does")
+def test_a_server_brings_its_page_and_takes_it_along(tmp_path):
+    pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
+    write_made_bundle(tmp_path / "made.gsavatar")
+    command = [sys.executable, "-m", "gstalker.cli.main", "serve", str(tmp_path / "made.gsavatar"), "--web", "0"]
+    process = subprocess.Popen(
+        [*command, "--address", f"tcp://127.0.0.1:{free_port()}"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        found = next(m for line in lines if (m := re.fullmatch(r"viewing tcp://.* at (http://\S+)\n", line)))
+        with urllib.request.urlopen(found[1], timeout=10) as answer:
+            assert b"<canvas" in answer.read()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(found[1], timeout=10)

@@ -71,7 +71,7 @@ def test_the_mouth_closes_through_the_windows_that_still_hear_the_speech():
     cut = run.session.next_index
     run.maker.asked.clear()
     run.until(1.0)
-    silent = {index: is_silent for index, is_silent in run.maker.asked}
+    silent = dict(run.maker.asked)
     # 31 mel frames of left context are seven frames and three quarters.
     assert not any(silent[i] for i in range(cut, cut + 7))
     assert all(silent[i] for i in range(cut + 9, max(silent)))
