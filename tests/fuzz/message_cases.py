@@ -114,9 +114,9 @@ class Decoding:
         return "taken"
 
     def most_bytes(self, case: bytes) -> int:
-        # A header of 16 kB of the smallest values makes some 2 MB of Python objects; arrays are views. Now and then
-        # Python's own table of texts grows in the middle of a case, by 4 MB.
-        return 6_000_000 + 3 * len(case)
+        # A header of 16 kB of the smallest values may make some 2 MB of Python objects; arrays are views. A million
+        # cases took 0.4 MB at most.
+        return 3_000_000 + 3 * len(case)
 
 
 class Handling:
