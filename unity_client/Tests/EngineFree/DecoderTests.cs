@@ -60,6 +60,20 @@ namespace GStalker.Tests
         }
 
         [Test]
+        public void Bytes_behind_the_map_and_bits_in_the_padding_are_refused()
+        {
+            byte[] good = GoldenFiles.Bytes($"hello_v{Wire.WireVersion}");
+            int length = BitConverter.ToInt32(good, 24);
+            byte[] header = good.AsSpan(32, length).ToArray();
+            Assert.AreEqual(WireFaultKind.None, FaultOf(WithHeader(header)), "the header itself");
+            Array.Resize(ref header, length + 1);
+            Assert.AreEqual(WireFaultKind.HeaderFormat, FaultOf(WithHeader(header)), "one byte more");
+            Assert.IsTrue(32 + length < good.Length, "padding");
+            good[good.Length - 1] = 1;
+            Assert.AreEqual(WireFaultKind.Padding, FaultOf(good));
+        }
+
+        [Test]
         public void Text_that_a_terminal_obeys_or_that_is_no_utf8_is_refused()
         {
             byte[] message = GoldenFiles.Bytes($"hello_v{Wire.WireVersion}");

@@ -148,5 +148,37 @@ namespace GStalker.Tests
                 Assert.AreEqual(1.0, PoseMix.Mix(new Numbers(turned), new Numbers(turned), 0.3)[5 * axis], 1e-12);
             }
         }
+
+        [Test]
+        public void Poses_turn_the_shorter_way_round()
+        {
+            Numbers about(double degrees)
+            {
+                double c = Math.Cos(degrees * Math.PI / 180), s = Math.Sin(degrees * Math.PI / 180);
+                return new Numbers(new[] { 1, 0, 0, 0, 0, c, -s, 0, 0, s, c, 0 });
+            }
+            Numbers half = PoseMix.Mix(about(-80), about(200), 0.5), expected = about(-120);
+            for (int i = 0; i < 12; i++)
+                Assert.AreEqual(expected[i], half[i], 1e-12, $"[{i}]");
+        }
+
+        [Test]
+        public void Whichever_component_of_a_quaternion_is_left_out_the_others_keep_their_order()
+        {
+            var record = new byte[16];
+            var box = new MoverBox(new Numbers(new double[3]), new Numbers(new double[] { 1, 1, 1 }), -8, -2);
+            for (uint largest = 0; largest < 4; largest++)
+            {
+                uint word = (largest << 30) | 561 | (461u << 10) | (611u << 20);
+                BitConverter.GetBytes(word).CopyTo(record, 8);
+                Mover mover = MoverCodes.Decode(record, 0, box);
+                double[] got = { mover.QuatW, mover.QuatX, mover.QuatY, mover.QuatZ };
+                double unit = 1 / (511 * Math.Sqrt(2)), rest = Math.Sqrt(1 - 15000 * unit * unit);
+                var expected = new System.Collections.Generic.List<double> { 50 * unit, -50 * unit, 100 * unit };
+                expected.Insert((int)largest, rest);
+                for (int k = 0; k < 4; k++)
+                    Assert.AreEqual(expected[k], got[k], 1e-6, $"largest {largest}, component {k}");
+            }
+        }
     }
 }
