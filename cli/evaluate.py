@@ -39,6 +39,15 @@ class Evaluate:
     """A WAV of another speaker: does that voice move the mouth?"""
     voice_seconds: float = 20.0
     """Speak at most so many seconds of it."""
+    sync_scorer: Path | None = None
+    """A lip-sync scorer, .safetensors, made by `python -m gstalker.runtime.evaluate.sync_training`: confidence and lag
+    of a surrogate, for the real pictures, the avatar, and both with other sound."""
+    syncnet: Path | None = None
+    """A text file with what SyncNet's demo printed of the avatar's video."""
+    openface_real: Path | None = None
+    """OpenFace's CSV of the real video, together with --openface-avatar."""
+    openface_avatar: Path | None = None
+    """OpenFace's CSV of the avatar's video."""
     video: bool = True
     """Write real | rendered | difference as MP4 with sound."""
 
@@ -58,6 +67,10 @@ class Evaluate:
             face_model=self.face_model,
             voice=self.voice,
             voice_seconds=self.voice_seconds,
+            sync_scorer=self.sync_scorer,
+            syncnet=self.syncnet,
+            openface_real=self.openface_real,
+            openface_avatar=self.openface_avatar,
             video=self.video,
         )
         with RichProgress() as progress:

@@ -24,4 +24,8 @@ class EvalConfig:
     face_model: Path | None = None  # MediaPipe face landmarker (.task); None: looked for in the usual places
     voice: Path | None = None  # a WAV of another speaker, for cross-driving
     voice_seconds: float = 20.0  # speak at most so much of it
+    sync_scorer: Path | None = None  # lip-sync scorer made by `sync_training`; None: no surrogate
+    syncnet: Path | None = None  # what SyncNet's demo printed of the avatar's video
+    openface_real: Path | None = None  # OpenFace's CSV of the real video
+    openface_avatar: Path | None = None  # and of the avatar's
     video: bool = True  # write real | rendered | difference as MP4

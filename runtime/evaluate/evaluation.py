@@ -17,10 +17,14 @@ from gstalker.runtime.evaluate.comparison_video import ComparisonVideo
 from gstalker.runtime.evaluate.config import EvalConfig
 from gstalker.runtime.evaluate.detection import DetectionWorker, Detector
 from gstalker.runtime.evaluate.folder import report_folder
+from gstalker.runtime.evaluate.foreign_scores import action_unit_errors, syncnet_figures
 from gstalker.runtime.evaluate.measure import Compare, Measured, Measures, Progress, measure
 from gstalker.runtime.evaluate.page import PageContent, write_page
 from gstalker.runtime.evaluate.provenance import provenance
 from gstalker.runtime.evaluate.subject import RunSubjects, Subject
+from gstalker.runtime.evaluate.summary import Figures
+from gstalker.runtime.evaluate.sync_report import add_sync
+from gstalker.runtime.evaluate.sync_score import SyncScorer
 from gstalker.runtime.evaluate.voice import VoiceReport, cross_drive
 
 
@@ -31,6 +35,7 @@ class Instruments:
     Attributes:
         ssim: of two (H, W, 3) uint8 pictures.
         detector, lpips: None where not at hand, and then `missing` says why.
+        sync: the lip-sync surrogate; None where no scorer was given.
         missing: one sentence for each figure that cannot be measured.
     """
 
@@ -38,6 +43,7 @@ class Instruments:
     detector: Detector | None
     lpips: Compare | None
     missing: tuple[str, ...] = ()
+    sync: SyncScorer | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ def evaluate(
     """
     start = time.perf_counter()
     entries = chosen_clips(dataset, config)
+    foreign = foreign_figures(config)
     voice_samples = audio.load_wav(config.voice) if config.voice else None
     subjects = [*run.subjects, *baselines]
     skipped = list(instruments.missing)
@@ -103,11 +110,18 @@ def evaluate(
                         worker,
                         video=folder / "voice.mp4" if config.video else None,
                         progress=progress,
+                        sync=instruments.sync,
                     )
         if progress:
             progress.stage("writing the report", 1)
-        reader = instruments.detector.name if instruments.detector else None
-        result = _write(folder, dataset, run, subjects, measured, voice, reader, skipped, config, start)
+        figures = report.all_figures(measured.clips)
+        figures.overall[subjects[0].name].update(foreign)
+        if instruments.sync is not None and worker is not None:
+            samples = {clip.name: dataset.samples(clip.name) for clip in measured.clips}
+            add_sync(figures, measured.clips, samples, instruments.sync)
+        elif instruments.sync is not None:
+            skipped.append("the sync surrogate: there is nothing to read faces with")
+        result = _write(folder, dataset, run, subjects, figures, measured, voice, instruments, skipped, config, start)
         if progress:
             progress.advance()
     return dataclasses.replace(result, report=Path(out))
@@ -135,19 +149,36 @@ def chosen_clips(dataset: Dataset, config: EvalConfig) -> list[ClipEntry]:
     return entries[: config.clips]
 
 
+def foreign_figures(config: EvalConfig) -> Figures:
+    """What other programs measured on the avatar's video, as far as files of theirs were given.
+
+    Raises:
+        InputError: such a file cannot be used, or one of two that belong together is missing.
+    """
+    figures: Figures = {}
+    if config.syncnet:
+        figures |= syncnet_figures(config.syncnet)
+    if config.openface_real and config.openface_avatar:
+        figures |= action_unit_errors(config.openface_real, config.openface_avatar)
+    elif config.openface_real or config.openface_avatar:
+        raise InputError("--openface-real and --openface-avatar: expected both or neither, got one.")
+    return figures
+
+
 def _write(
     folder: Path,
     dataset: Dataset,
     run: RunSubjects,
     subjects: Sequence[Subject],
+    figures: report.AllFigures,
     measured: Measured,
     voice: VoiceReport | None,
-    reader: str | None,
+    instruments: Instruments,
     skipped: list[str],
     config: EvalConfig,
     start: float,
 ) -> EvaluationResult:
-    figures = report.all_figures(measured.clips)
+    reader = instruments.detector.name if instruments.detector else None
     names = [s.name for s in subjects]
     pictures = report.write_sheets(folder / "pictures", measured.keepsakes, figures, names)
     voice_picture = report.write_voice_sheet(folder / "pictures", voice) if voice and voice.moments else None
@@ -168,6 +199,7 @@ def _write(
             "frames": {c.name: c.frames for c in measured.clips},
         },
         "face_reader": reader,
+        "sync_scorer": f"surrogate, trained on {instruments.sync.origin.speech}" if instruments.sync else None,
         "composited": {s.name: s.composited for s in subjects},
         "voice": voice.figures() if voice else None,
         "skipped": skipped,
@@ -210,5 +242,16 @@ def _conditions(about: dict[str, object]) -> list[tuple[str, str]]:
             return ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
         return "unknown" if value is None else str(value)
 
-    keys = ("run", "machine", "python", "versions", "commit", "config", "seconds", "render_ms_per_picture")
-    return [(key.replace("_", " "), flat(about[key])) for key in keys]
+    keys = (
+        "run",
+        "sync_scorer",
+        "machine",
+        "python",
+        "versions",
+        "commit",
+        "config",
+        "seconds",
+        "render_ms_per_picture",
+    )
+    rows = [(key.replace("_", " "), flat(about[key])) for key in keys]
+    return [r for r in rows if r != ("sync scorer", "unknown")]

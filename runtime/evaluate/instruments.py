@@ -17,6 +17,7 @@ from gstalker.runtime.evaluate.evaluation import Instruments
 from gstalker.runtime.evaluate.face_process import FaceProcess
 from gstalker.runtime.evaluate.fitted_reader import FEWEST_FRAMES, FittedReader
 from gstalker.runtime.evaluate.measure import Compare, Progress
+from gstalker.runtime.evaluate.sync_score import load_scorer
 from gstalker.runtime.prepare.face_model import FILE_NAME
 
 
@@ -30,9 +31,10 @@ def find_instruments(config: EvalConfig, dataset: Dataset, progress: Progress | 
     """
     missing: list[str] = []
     lpips = _lpips(config.lpips_weights, missing)
+    sync = load_scorer(config.sync_scorer) if config.sync_scorer else None
     detector = _detector(config, dataset, progress, missing)
     try:
-        yield Instruments(ssim, detector, lpips, tuple(missing))
+        yield Instruments(ssim, detector, lpips, tuple(missing), sync)
     finally:
         if isinstance(detector, FaceProcess):
             detector.close()

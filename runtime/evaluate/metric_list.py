@@ -169,3 +169,49 @@ METRICS: tuple[Metric, ...] = (
     Metric("loudness_correlation_at_lag", "correlation at that lag", "", "none", 3, "Its highest value."),
     Metric("faces_missed", "frames without a face", "", "lower", 0, "Where the detector found none."),
 )
+
+# Of a scorer's file, and of files that other programs wrote: there only where such a file was given.
+FILE_METRICS: tuple[Metric, ...] = (
+    Metric(
+        "sync_confidence",
+        "sync surrogate, confidence",
+        "",
+        "higher",
+        3,
+        "A small network's agreement of lip landmarks and sound at the best lag, less the median over lags within "
+        "400 ms; not SyncNet's, and comparable between columns of one scorer alone.",
+        True,
+    ),
+    Metric(
+        "sync_lag_ms",
+        "sync surrogate, lag",
+        "ms",
+        "none",
+        0,
+        "Where that is highest; positive: the mouth comes after the sound. None at the edge of what was searched.",
+        True,
+    ),
+    Metric(
+        "sync_confidence_shuffled",
+        "sync surrogate, another clip's sound",
+        "",
+        "none",
+        3,
+        "The same confidence with the sound of the next clip: what chance gives.",
+        True,
+    ),
+    Metric("syncnet_confidence", "SyncNet, confidence", "", "higher", 3, "As SyncNet said; read from --syncnet.", True),
+    Metric("syncnet_distance", "SyncNet, distance", "", "lower", 3, "As SyncNet said.", True),
+    Metric("syncnet_offset_frames", "SyncNet, offset", "frames", "none", 0, "As SyncNet said.", True),
+    Metric(
+        "au_error_lower",
+        "action units, lower face, error",
+        "",
+        "lower",
+        3,
+        "Mean absolute difference of OpenFace's strengths, 0 to 5; read from --openface-real and --openface-avatar.",
+        True,
+    ),
+    Metric("au_error_upper", "action units, upper face, error", "", "lower", 3, "The same of brows and lids.", True),
+    Metric("au_frames", "frames with action units", "", "none", 0, "In which OpenFace found both faces."),
+)

@@ -103,8 +103,13 @@ def _voice(content: PageContent) -> dict[str, object] | None:
         ("loudness_correlation", "lip opening and loudness", "", 3),
         ("loudness_lag_s", "lag behind loudness", "s", 2),
         ("loudness_correlation_at_lag", "correlation at that lag", "", 3),
+        ("sync_confidence", "sync surrogate, confidence", "", 3),
+        ("sync_lag_ms", "sync surrogate, lag", "ms", 0),
+        ("sync_confidence_shuffled", "sync surrogate, sound of another moment", "", 3),
     ):
         values = [own.get(key), real.get(key)]
+        if key.startswith("sync") and values == [None, None]:
+            continue
         texts = [f"{v:.{decimals}f}" if isinstance(v, float) else "–" for v in values]
         rows.append(Row(label, unit, "", [Cell(texts[0]), Cell(texts[1], "real")]))
     spoken = f"{voice.seconds:.1f} s of {voice.source_seconds:.1f} s were spoken"

@@ -134,7 +134,8 @@ def subjects_from_run(run: Path, dataset: Dataset) -> RunSubjects:
             ),
         ),
         voice=RunVoice(full, dataset),
-        about=about(trained) | {
+        about=about(trained)
+        | {
             "hears with": source.name,
             "algorithmic delay, ms": algorithmic_delay_ms(source, model.config.audio),
         },

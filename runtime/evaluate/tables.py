@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gstalker.runtime.evaluate.metric_list import METRICS, Metric
+from gstalker.runtime.evaluate.metric_list import FILE_METRICS, METRICS, Metric
 from gstalker.runtime.evaluate.summary import Figures
 
 REAL = "real picture"
@@ -44,7 +44,7 @@ def figure_table(figures: dict[str, Figures], real: Figures | None, *, main_only
     """
     columns = [*figures, *([REAL] if real is not None else [])]
     rows = []
-    for metric in METRICS:
+    for metric in (*METRICS, *FILE_METRICS):
         values = [own.get(metric.key) for own in figures.values()]
         of_real = real.get(metric.key) if real is not None else None
         if (main_only and not metric.main) or all(v is None for v in [*values, of_real]):

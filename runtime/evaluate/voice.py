@@ -6,7 +6,7 @@ speech. The same figures of the real person on the test clips say what may be ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,9 @@ from gstalker.runtime.evaluate.loudness import LAGS_S, frame_loudness_db, shifte
 from gstalker.runtime.evaluate.measure import Progress
 from gstalker.runtime.evaluate.picture_measures import as_bytes
 from gstalker.runtime.evaluate.subject import VoiceSubject
+from gstalker.runtime.evaluate.summary import Figures
+from gstalker.runtime.evaluate.sync_figures import voice_sync
+from gstalker.runtime.evaluate.sync_score import SyncScorer
 
 MOMENTS = 8
 # Less spread than this is the detector's own noise on a still mouth (measured about 0.05 px at 256 px).
@@ -39,6 +42,7 @@ class VoiceReport:
         loudness_correlation, loudness_lag_s, loudness_correlation_at_lag: as in `metric_list`; None for a
             mouth that stands still, or without a detector.
         faces_missed: frames in which the detector saw no face.
+        sync: the lip-sync surrogate's figures; empty without a scorer.
         lip_opening_px, loudness_db: (T,) curves.
         moments: [(seconds, picture)] evenly spread over the opening, in order of time.
     """
@@ -55,6 +59,7 @@ class VoiceReport:
     lip_opening_px: np.ndarray | None
     loudness_db: np.ndarray
     moments: list[tuple[float, np.ndarray]]
+    sync: Figures = field(default_factory=dict)
 
     def figures(self) -> dict[str, object]:
         """For metrics.json."""
@@ -68,6 +73,7 @@ class VoiceReport:
             "loudness_lag_s": self.loudness_lag_s,
             "loudness_correlation_at_lag": self.loudness_correlation_at_lag,
             "faces_missed": self.faces_missed,
+            **self.sync,
         }
 
 
@@ -80,6 +86,7 @@ def cross_drive(
     *,
     video: Path | None = None,
     progress: Progress | None = None,
+    sync: SyncScorer | None = None,
 ) -> VoiceReport:
     """Let a subject speak a sound and measure its mouth.
 
@@ -88,6 +95,7 @@ def cross_drive(
         samples: (S,) 16 kHz mono.
         most_seconds: how much of it to speak.
         video: an MP4 to write.
+        sync: judges how lips and sound fit; silent frames count as well.
     """
     seconds = len(samples) / AUDIO_RATE_HZ
     samples = samples[: round(most_seconds * AUDIO_RATE_HZ)]
@@ -137,6 +145,7 @@ def cross_drive(
         lip_opening_px=opening,
         loudness_db=frame_loudness_db(samples, frames),
         moments=[(t / FPS, kept[t]) for t in _moments(sorted(kept), opening)],
+        sync=voice_sync(face.landmarks_px, samples, sync) if face and sync else {},
     )
 
 
