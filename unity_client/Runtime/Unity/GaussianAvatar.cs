@@ -133,8 +133,17 @@ namespace GStalker.Unity
         {
             TakeEvents();
             IAvatarPlayback? playback = Playback;
-            if (playback != null)
-                Guarded(() => ShowAt(playback, SteadyClock.NowS + Time.smoothDeltaTime));
+            if (playback == null)
+                return;
+            try
+            {
+                ShowAt(playback, SteadyClock.NowS + Time.smoothDeltaTime);
+            }
+            catch (AvatarException error)
+            {
+                Tell(error.Message);
+                Close();
+            }
         }
 
         // A person's mistake is told once, in the console and the inspector, and ends nothing else.

@@ -30,6 +30,10 @@ namespace GStalker.Unity
     {
         private static readonly List<GaussianAvatar> Seen = new List<GaussianAvatar>();
         private static readonly Material?[] Materials = new Material?[2]; // one for each eye by itself, one for both at once
+        private static readonly System.Comparison<GaussianAvatar> FarToNear = (a, b) =>
+            (b.transform.position - _eye).sqrMagnitude.CompareTo((a.transform.position - _eye).sqrMagnitude);
+
+        private static Vector3 _eye;
         private static int _splats, _splatDepth, _sceneDepth, _gamma, _linear, _linearNoCopy;
 
         /// <summary>Whether a camera sees any avatar at all.</summary>
@@ -116,8 +120,8 @@ namespace GStalker.Unity
                 if (avatar.IsDrawable && (camera.cullingMask & (1 << avatar.gameObject.layer)) != 0)
                     Seen.Add(avatar);
             }
-            Vector3 eye = camera.transform.position;
-            Seen.Sort((a, b) => (b.transform.position - eye).sqrMagnitude.CompareTo((a.transform.position - eye).sqrMagnitude));
+            _eye = camera.transform.position;
+            Seen.Sort(FarToNear);
         }
 
         private static RenderTextureDescriptor Picture(Vector2Int size, bool isEyeArray, GraphicsFormat format, int depthBits)
