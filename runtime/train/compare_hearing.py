@@ -34,7 +34,7 @@ def compare(dataset: Dataset, name: str, config: TrainConfig, seeds: list[int]) 
     training, test = ([c.name for c in dataset.clips(split)] for split in ("train", "test"))
     if not training or not test:
         raise InputError(
-            f"{dataset.folder}: expected clips to train on and to test on, got {len(training)}, {len(test)}."
+            f"{dataset.folder}: expected clips to train on and clips to test on, got {len(training)} and {len(test)}."
         )
     source, encoder = open_source(config.hearing), config.avatar.audio
     started = time.process_time()
