@@ -164,7 +164,8 @@ def _watch(
                 log.watch.came(message.index, client.avatar.frame(message).means)
                 over = message.time_s > seconds + 0.5
             elif isinstance(message, schema.Audio) and log.begins_s is None:
-                log.begins_s = message.time_s
+                # Pieces that were never sent, because a server that has just started was late, are numbered, too.
+                log.begins_s = message.time_s - message.sequence * message.sample_count / AUDIO_RATE_HZ
         if over and not player.playout.waiting_frames:
             break
         load.follow(log)
