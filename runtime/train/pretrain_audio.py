@@ -114,13 +114,15 @@ def pretrain_audio(
     seed: int,
     on_step: Callable[[int, float], None],
     held_out: Sequence[int] | None = None,
+    readout: nn.Linear | None = None,
 ) -> PretrainReport:
-    """Train the encoder in place; the read-out is dropped.
+    """Train the encoder in place, and the read-out, which is dropped unless the caller brought it.
 
     Clips of unequal length are cut to a common span at a random place.
 
     Args:
         held_out: clips to report on and never to learn from; a random few if None.
+        readout: from codes to `targets.values`; a new one if None.
     """
     generator = torch.Generator().manual_seed(seed)
     clip_count = int(tracks.clip_of_frame.max()) + 1
@@ -133,7 +135,7 @@ def pretrain_audio(
     mels = [clip_mel(tracks, c) for c in range(clip_count)]
     values = [targets.values[torch.from_numpy(tracks.clip_of_frame == c)] for c in range(clip_count)]
     span = min(75, min(len(v) for v in values))
-    readout = nn.Linear(encoder.config.code_size, targets.values.shape[1])
+    readout = readout or nn.Linear(encoder.config.code_size, targets.values.shape[1])
     parameters = [*encoder.parameters(), *readout.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -192,16 +194,23 @@ def _report(
         for value, into in ((values[clip] - predicted, errors), (values[clip], spreads)):
             offsets = (value[:, :lips].numpy() * targets.spread[:lips]) @ targets.basis
             into.append(np.linalg.norm(offsets.reshape(-1, 40, 2), axis=2).mean())
-        openings.append(np.stack([_opening(v[:, :lips].numpy(), targets) for v in (predicted, values[clip])]))
+        openings.append(np.stack([_opening(v.numpy(), targets) for v in (predicted, values[clip])]))
     centred = np.concatenate([o - o.mean(axis=1, keepdims=True) for o in openings], axis=1)
     spread = np.sqrt((centred**2).mean(axis=1))
     correlation = float((centred[0] * centred[1]).mean() / spread.prod()) if spread.min() > 0 else 0.0
     return PretrainReport(float(np.mean(errors)), float(np.mean(spreads)), correlation)
 
 
+def lips_px(values: np.ndarray, targets: LipTargets) -> np.ndarray:
+    """(T, 40, 2) lip landmarks, as offsets from the rigid face, of normalised targets (T, D_lips or more)."""
+    lips = len(targets.basis)
+    flat = targets.mean_lips_px + (values[:, :lips] * targets.spread[:lips]) @ targets.basis
+    return flat.reshape(-1, len(lm.LIPS), 2)
+
+
 def _opening(values: np.ndarray, targets: LipTargets) -> np.ndarray:
-    """(T,) opening of the inner lips in px, of normalised components (T, D_lips)."""
-    lips = values.shape[1]
-    points = (targets.mean_lips_px + (values * targets.spread[:lips]) @ targets.basis).reshape(-1, len(lm.LIPS), 2)
-    upper, lower = (points[:, lm.LIPS.index(i)] for i in lm.LIP_OPENING)
-    return np.linalg.norm(upper - lower, axis=1)
+    """(T,) opening of the inner lips in px, of normalised targets, less the rigid face's own: a closing mouth goes
+    below zero."""
+    points = lips_px(values, targets)
+    upper, lower = (points[:, lm.LIPS.index(i), 1] for i in lm.LIP_OPENING)
+    return lower - upper
