@@ -19,6 +19,7 @@ from gstalker.runtime.model.settings import config_from_json
 
 LOG_MEL, MOONSHINE, ONNX = "log_mel", "moonshine", "onnx"
 SOURCES = (LOG_MEL, MOONSHINE, ONNX)
+FRAMES_TRIED = 400  # blocks of up to 4 s, in steps of 10 ms, repeat against video frames within so many
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class AudioSource(Protocol):
     @property
     def right_ms(self) -> float: ...
 
+    def known_at_ms(self, row: int) -> float:
+        """How much of the sound must be there to make a row of `features`."""
+        ...
+
     def features(self, samples: np.ndarray) -> np.ndarray:
         """(ceil(S / 160), width) float32 of (S,) 16 kHz speech; row m stands at sample 160 m."""
         ...
@@ -82,6 +87,10 @@ class LogMelSource:
     width = DEFAULT_LOG_MEL.mel_bands
     native_rate_hz = DEFAULT_LOG_MEL.sample_rate_hz / DEFAULT_LOG_MEL.hop_samples
     left_ms = right_ms = 1e3 * DEFAULT_LOG_MEL.window_samples / 2 / DEFAULT_LOG_MEL.sample_rate_hz
+
+    def known_at_ms(self, row: int) -> float:
+        """See `AudioSource.known_at_ms`."""
+        return 10.0 * row + self.right_ms
 
     def features(self, samples: np.ndarray) -> np.ndarray:
         """See `AudioSource.features`."""
@@ -114,8 +123,10 @@ def feature_windows(
 
 
 def algorithmic_delay_ms(source: AudioSource, encoder: AudioEncoderConfig) -> float:
-    """How much later than it is spoken a sample can be seen at the earliest, all computing left out."""
-    return 10.0 * (encoder.right_mel_frames - 1) + source.right_ms
+    """How much later than it is spoken a sample can be seen at the earliest, all computing left out: in the worst
+    frame of a few seconds, as blocks of a frozen encoder begin anew at some frames."""
+    newest = encoder.right_mel_frames - 1
+    return max(source.known_at_ms(4 * t + newest) - 40.0 * t for t in range(10, 10 + FRAMES_TRIED))
 
 
 def open_source(config: HearingConfig) -> AudioSource:

@@ -84,6 +84,11 @@ class FrozenEncoder:
         self.left_ms = float(blocks.left_ms + blocks.block_ms)
         self.right_ms = float(blocks.block_ms + blocks.right_ms)
 
+    def known_at_ms(self, row: int) -> float:
+        """See `AudioSource.known_at_ms`."""
+        block = self._blocks.block_ms
+        return float(10 * row // block * block + block + self._blocks.right_ms)
+
     def features(self, samples: np.ndarray) -> np.ndarray:
         """See `AudioSource.features`. Rows of the graph are taken as evenly spread over what it was given, which
         is exact to half a row (its own padding is not known), and mixed linearly in between."""

@@ -89,6 +89,28 @@ def test_a_wave_encoder_is_run_over_bounded_blocks_and_laid_on_ten_milliseconds(
     assert ratio == pytest.approx(3.0 if normalise == "none" else 1.0, rel=0.01)
 
 
+def test_a_frozen_encoder_hears_no_later_than_its_stated_delay_and_once_as_late(tmp_path: Path):
+    source = FrozenEncoder(user_graph(made_waveform_encoder(tmp_path, normalise="unit")), SHORT)
+    encoder = AudioEncoderConfig(mel_bands=WIDTH, context_convolutions=0, smoothing_lookahead=-1)
+    delay = algorithmic_delay_ms(source, encoder)
+    # Windows end 10 ms before their frame: 30 ms into a block at the earliest, 50 ms before its end, and 40 ms more.
+    assert delay == 80.0
+    samples, frames = speech(1.0), 20
+
+    def windows(heard: np.ndarray) -> np.ndarray:
+        return source.windows(heard, frames, encoder.left_mel_frames, encoder.right_mel_frames)
+
+    whole, latest = windows(samples), []
+    for frame in (6, 7, 8, 9):
+        end = 640 * frame + round(16 * delay)
+        for heard_ms in (0, 10):  # all that is stated, and 10 ms less
+            cut = samples.copy()
+            cut[end - 16 * heard_ms :] = 0.0
+            latest.append((heard_ms, bool((windows(cut)[frame] == whole[frame]).all())))
+    assert all(same for heard_ms, same in latest if heard_ms == 0)
+    assert not all(same for heard_ms, same in latest if heard_ms == 10)
+
+
 def test_a_frozen_encoder_places_a_click_where_it_sounds(tmp_path: Path):
     source = FrozenEncoder(user_graph(made_waveform_encoder(tmp_path, normalise="none")), SHORT)
     for at_ms in (300, 500, 610):
@@ -207,7 +229,9 @@ def test_a_users_encoder_shapes_the_run_and_is_refused_at_export(tmp_path: Path)
     config = PRESETS["preview"].with_hearing("onnx", model)
     assert config.avatar.audio.mel_bands == WIDTH
     source = open_source(config.hearing)
-    assert algorithmic_delay_ms(source, config.avatar.audio) == 270.0  # 160 + 120 - 10 ms, nothing behind it
+    assert (
+        algorithmic_delay_ms(source, config.avatar.audio) == 240.0
+    )  # the row 30 ms into a block of 160 ms, and 120 ms more
     with pytest.raises(InputError, match=r"hears with encoder.onnx cannot go into a bundle: .*--hears log_mel"):
         source.bundle_front_end()
     assert LogMelSource().bundle_front_end() == audio.DEFAULT_LOG_MEL

@@ -85,7 +85,7 @@ def test_a_run_hears_with_a_users_encoder_and_is_not_exported(dataset: Path, tmp
     data = Dataset(dataset)
     subjects = subjects_from_run(run, data)
     assert subjects.about["hears with"] == "encoder.onnx"
-    assert subjects.about["algorithmic delay, ms"] == 270.0
+    assert subjects.about["algorithmic delay, ms"] == 240.0
     picture = next(subjects.subjects[0].pictures(data.load("clip2"), [3]))
     assert np.isfinite(picture).all()
     with pytest.raises(InputError, match=r"hears with encoder\.onnx cannot go into a bundle"):
@@ -105,7 +105,7 @@ def test_sources_and_look_aheads_are_compared_on_the_test_clips(
     assert [(r["hears"], r["algorithmic_delay_ms"], r["width"]) for r in rows] == [
         ("log_mel", 122.5, 80),
         ("log_mel", 2.5, 80),
-        ("onnx", 270.0, WIDTH),
+        ("onnx", 240.0, WIDTH),
     ]
     assert all(len(r["lip_error_px"]) == 2 for r in rows)
     assert len({tuple(r["mean_shape_error_px"]) for r in rows}) == 1  # the same clips, whatever hears them
