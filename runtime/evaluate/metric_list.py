@@ -188,7 +188,8 @@ FILE_METRICS: tuple[Metric, ...] = (
         "ms",
         "none",
         0,
-        "Where that is highest; positive: the mouth comes after the sound. None at the edge of what was searched.",
+        "Where that is highest; positive: the mouth comes after the sound. None at the edge of what was searched, and "
+        "for lips that fit hardly better than with another clip's sound.",
         True,
     ),
     Metric(

@@ -124,6 +124,12 @@ def test_the_best_lag_is_found_between_steps_and_not_at_the_edge():
         sync_score([])
 
 
+def test_lips_that_fit_no_better_than_by_chance_have_no_lag():
+    fits = np.exp(-0.5 * (LAGS_S / 0.05) ** 2)[:, None]
+    assert sync_figures([fits], [0.5 * fits])["sync_lag_ms"] == pytest.approx(0.0, abs=1e-9)
+    assert sync_figures([fits], [0.9 * fits])["sync_lag_ms"] is None
+
+
 def test_without_a_face_there_are_no_figures(scorer: SyncScorer):
     assert sync_figures([], []) == dict.fromkeys(("sync_confidence", "sync_lag_ms", "sync_confidence_shuffled"))
     clip = spoken_clip(5, seconds=4.0)
