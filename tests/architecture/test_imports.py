@@ -67,7 +67,7 @@ ONLY_IN = {
     ),
     "gsplat": ("kernels.cuda",),
     "tinycudann": ("kernels.triplane_tinycudann",),
-    "zmq": ("bridge",),
+    "zmq": ("bridge", "bench.serving"),
     "msgpack": ("bridge", "runtime.session"),
     "websockets": ("bridge.web",),
     "mediapipe": ("runtime.prepare", "runtime.evaluate"),
