@@ -68,11 +68,11 @@ def interpolate_movers(earlier: Movers, later: Movers, weight: float) -> Movers:
         earlier, later: means (M, 3), unit quats_wxyz (M, 4), scales (M, 3) > 0, opacities (M,), all float32.
         weight: 0 gives the earlier, 1 the later.
     """
-    contiguous = [np.ascontiguousarray(a) for a in (*earlier, *later)]
-    outs = tuple(np.empty_like(a) for a in contiguous[:4])
-    _mix(*contiguous, np.float32(weight), *outs)
-    means, quats_wxyz, scales, opacities = outs
-    return means, quats_wxyz, scales, opacities
+    m0, q0, s0, o0 = (np.ascontiguousarray(a) for a in earlier)
+    m1, q1, s1, o1 = (np.ascontiguousarray(a) for a in later)
+    mixed = np.empty_like(m0), np.empty_like(q0), np.empty_like(s0), np.empty_like(o0)
+    _mix(m0, q0, s0, o0, m1, q1, s1, o1, np.float32(weight), mixed[0], mixed[1], mixed[2], mixed[3])
+    return mixed
 
 
 def interpolate_movers_reference(earlier: Movers, later: Movers, weight: float) -> Movers:

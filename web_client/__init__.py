@@ -1,1 +1,1 @@
-"""The browser client: plain files that `bridge.web` hands to a browser. Its code is JavaScript; this names the place."""
+"""The browser client: plain files that `bridge.web` hands to a browser. Its code is JavaScript."""

@@ -29,7 +29,7 @@ def watch(address: str, seconds: float, ready: Path) -> dict[str, object]:
     """Play, look at every refresh, and listen."""
     with AvatarClient(address, client_name="watcher", timeout_s=20.0) as client:
         player = AvatarPlayer(client)
-        device = SimulatedDevice(player.sound, time.perf_counter, seconds + 5, rate_hz=DEVICE_HZ, ppm=0.0)
+        device = SimulatedDevice(player.sound, lambda true_s: true_s, seconds + 5, rate_hz=DEVICE_HZ, ppm=0.0)
         device.start()
         ready.touch()
         pictures: list[tuple[float, float, float, bool, int]] = []
