@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ import zmq
 from helpers.running_server import Running, run_server
 from made_bundle import LIKENESS, made_avatar, write_made_bundle
 
+from gstalker.bench.serving.server_process import free_port
 from gstalker.bridge import schema
 from gstalker.bridge.codec import encode
 from gstalker.export.write import bundle_of
@@ -21,19 +21,10 @@ from gstalker.runtime.bundle import write_bundle
 from gstalker.runtime.dataset import write_wav
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
     """A port that is free together with the next one."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise RuntimeError("found no two free ports next to each other")
+    return free_port()
 
 
 @pytest.fixture(scope="session")

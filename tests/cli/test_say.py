@@ -16,6 +16,7 @@ from helpers.fake_sounddevice import FakeSounddevice
 from helpers.running_server import Running, run_server
 from made_bundle import write_made_bundle
 
+from gstalker.bench.serving.server_process import free_port
 from gstalker.bridge import schema
 from gstalker.bridge.client.client import AvatarClient
 from gstalker.cli.main import main
@@ -30,21 +31,6 @@ def running(tmp_path_factory: pytest.TempPathFactory):
     server = run_server(bundle, None, port, lead_s=0.2)
     yield server
     server.end()
-
-
-def free_port() -> int:
-    import socket
-
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise RuntimeError("found no two free ports next to each other")
 
 
 class Listener:

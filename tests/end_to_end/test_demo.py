@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import av
 import pytest
+
+from gstalker.bench.serving.server_process import free_port
 
 for module in ("torch", "mediapipe", "espeakng_loader", "onnxruntime"):
     pytest.importorskip(module, reason="the demo needs the extras train, demo and cpu or gpu")
@@ -18,18 +19,6 @@ for module in ("torch", "mediapipe", "espeakng_loader", "onnxruntime"):
 # frame of another moment stands at 23.9 dB, so frames or poses that went astray on the way are seen.
 SIZE_PX, CLIPS, STEPS = 96, 3, 160
 LEAST_PSNR_DB = 28.0
-
-
-def free_port() -> int:
-    for port in range(24_000, 60_000, 11):
-        with socket.socket() as first, socket.socket() as second:
-            try:
-                first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no two neighbouring free ports on 127.0.0.1")
 
 
 @pytest.mark.timeout(900)

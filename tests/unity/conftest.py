@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-
 import csharp_toolchain
 import pytest
 from csharp_toolchain import Toolchain
 from helpers.unity_build import UnityBuild, build_package
+
+from gstalker.bench.serving.server_process import free_port
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +25,7 @@ def unity_build(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) 
     return build_package(toolchain, tmp_path_factory.mktemp("unity"))
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
     """The first of two neighbouring ports that are free now."""
-    for _ in range(50):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            number = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", number + 1))
-            except OSError:
-                continue
-            return number
-    raise AssertionError("no two neighbouring ports are free")
+    return free_port()

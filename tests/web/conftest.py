@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from helpers.browser import Browser, Page, find_chromium
 
+from gstalker.bench.serving.server_process import free_port
 from gstalker.bridge.web.server import WebServer, start_web
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / "out" / "tests" / "web"
@@ -48,17 +48,4 @@ def artefacts() -> Path:
 @pytest.fixture(scope="session")
 def two_free_ports() -> Callable[[], int]:
     """Finds a port that is free together with the next one."""
-
-    def find() -> int:
-        for _ in range(100):
-            with socket.socket() as first, socket.socket() as second:
-                first.bind(("127.0.0.1", 0))
-                port = int(first.getsockname()[1])
-                try:
-                    second.bind(("127.0.0.1", port + 1))
-                except (OSError, OverflowError):
-                    continue
-                return port
-        raise RuntimeError("found no two free ports next to each other")
-
-    return find
+    return free_port
