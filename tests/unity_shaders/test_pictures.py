@@ -24,6 +24,9 @@ from helpers.unity_shaders.pictures import (
 from helpers.unity_shaders.scenes import SESSIONS, Scene, TimeStep, View, made_scene, session_scene, views
 from PIL import Image
 
+from gstalker.bench.serving.server_process import served
+from gstalker.bridge.record import RecordOptions, record
+from gstalker.bridge.web.demo_avatar import demo_avatar
 from gstalker.kernels import reference
 
 SCENES = ("made", *SESSIONS)
@@ -31,8 +34,14 @@ LEAST_COVERED = 0.01
 
 
 @pytest.fixture(scope="module")
-def scenes() -> dict[str, Scene]:
-    return {"made": made_scene()}
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
+    """The made head, and the demo character that ships with the package, recorded from a real server as it speaks."""
+    pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
+    folder = tmp_path_factory.mktemp("demo") / "session"
+    avatar, speech = demo_avatar()
+    with served([str(avatar), "--audio", str(speech)]) as server:
+        record(server.address, folder, RecordOptions(seconds=3.0, unquantised=False, timeout_s=60.0))
+    return {"made": made_scene(), "demo": session_scene(folder)}
 
 
 def scene_of(name: str, scenes: dict[str, Scene]) -> Scene:
