@@ -21,7 +21,7 @@ from helpers.unity_shaders.pictures import (
     reference_picture,
     splat_picture,
 )
-from helpers.unity_shaders.scenes import SESSIONS, Scene, TimeStep, View, made_scene, session_scene, views
+from helpers.unity_shaders.scenes import SPEAKER_SESSION, Scene, TimeStep, View, made_scene, session_scene, views
 from PIL import Image
 
 from gstalker.bench.serving.server_process import served
@@ -29,37 +29,44 @@ from gstalker.bridge.record import RecordOptions, record
 from gstalker.bridge.web.demo_avatar import demo_avatar
 from gstalker.kernels import reference
 
-SCENES = ("made", *SESSIONS)
+SCENES = ("made", "demo", "speaker")
+DEMO_S = 6.5  # of speech, for the moments of `test_quality_levels_lose_little_first`
 LEAST_COVERED = 0.01
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
-    """The made head, and the demo character that ships with the package, recorded from a real server as it speaks."""
+    """The made head and what `scene_of` adds."""
+    return {"made": made_scene()}
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Recorded sessions: the demo character that ships with the package, speaking over a real server, and the speaker
+    of this checkout where one was recorded."""
     pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
     folder = tmp_path_factory.mktemp("demo") / "session"
     avatar, speech = demo_avatar()
     with served([str(avatar), "--audio", str(speech)]) as server:
-        record(server.address, folder, RecordOptions(seconds=3.0, unquantised=False, timeout_s=60.0))
-    return {"made": made_scene(), "demo": session_scene(folder)}
+        record(server.address, folder, RecordOptions(seconds=DEMO_S, unquantised=False, timeout_s=60.0))
+    return {"demo": folder, "speaker": SPEAKER_SESSION}
 
 
-def scene_of(name: str, scenes: dict[str, Scene]) -> Scene:
+def scene_of(name: str, scenes: dict[str, Scene], sessions: dict[str, Path]) -> Scene:
     """The made head, or a recorded session where there is one."""
     if name not in scenes:
-        folder = SESSIONS[name]
-        if not (folder / "session.json").is_file():
-            pytest.skip(f"no recorded session {folder.name} of the {name}: `make demo` or `gstalker record` leave one")
-        scenes[name] = session_scene(folder)
+        if not (sessions[name] / "session.json").is_file():
+            pytest.skip(f"no recorded session of the {name} in out/session: `gstalker record` leaves one")
+        scenes[name] = session_scene(sessions[name])
     return scenes[name]
 
 
 @pytest.mark.parametrize("view_name", list(views()))
 @pytest.mark.parametrize("scene_name", SCENES)
 def test_the_shaders_draw_what_the_reference_draws(
-    gpu: Gpu, scenes: dict[str, Scene], scene_name: str, view_name: str, output_dir: Path
+    gpu: Gpu, scenes: dict[str, Scene], sessions: dict[str, Path], scene_name: str, view_name: str, output_dir: Path
 ):
-    scene, view = scene_of(scene_name, scenes), views()[view_name]
+    scene, view = scene_of(scene_name, scenes, sessions), views()[view_name]
     splats = splat_picture(gpu, avatar_of(gpu, scene), scene, view)
     picture, wanted = over(splats, BACKGROUND), reference_picture(scene, view)
     found = agreement(picture, wanted)
@@ -77,7 +84,7 @@ def save(path: Path, picture: np.ndarray, wanted: np.ndarray) -> None:
 
 @pytest.mark.parametrize("scene_name", SCENES)
 def test_what_is_blended_behind_the_references_early_stop_stays_below_the_tolerance(
-    gpu: Gpu, scenes: dict[str, Scene], scene_name: str, monkeypatch: pytest.MonkeyPatch
+    gpu: Gpu, scenes: dict[str, Scene], sessions: dict[str, Path], scene_name: str, monkeypatch: pytest.MonkeyPatch
 ):
     """The reference leaves out a splat that would bring the transmittance to 1e-4, and all behind; blending goes on.
 
@@ -85,7 +92,7 @@ def test_what_is_blended_behind_the_references_early_stop_stays_below_the_tolera
     the difference a pixel may show: rare, but not nothing. Against a reference that goes on, too, hardly a pixel is
     off: measured 2.3/255 at worst, in two pixels of three pictures.
     """
-    scene, view = scene_of(scene_name, scenes), views()["portrait"]
+    scene, view = scene_of(scene_name, scenes, sessions), views()["portrait"]
     stopped = reference_picture(scene, view)
     monkeypatch.setattr(reference, "TRANSMITTANCE_STOP", 0.0)
     went_on = reference_picture.__wrapped__(scene, view)  # not the picture that is kept
@@ -103,15 +110,17 @@ QUALITY_BUDGETS = {"high": 0.9, "medium": 0.8, "low": 0.65}
 
 
 @pytest.mark.parametrize("scene_name", SCENES)
-def test_quality_levels_lose_little_first(gpu: Gpu, scenes: dict[str, Scene], scene_name: str, output_dir: Path):
+def test_quality_levels_lose_little_first(
+    gpu: Gpu, scenes: dict[str, Scene], sessions: dict[str, Path], scene_name: str, output_dir: Path
+):
     """Weighed from in front at seven moments, seen at another: the high level still passes for the full picture.
 
     Measured on the demo character, whose mouth opens widest: 50.4 dB at worst; on a real speaker 57.2 dB.
     """
-    scene = scene_of(scene_name, scenes)
+    scene = scene_of(scene_name, scenes, sessions)
     avatar = avatar_of(gpu, scene)
     moments = (
-        [scene] if scene_name == "made" else [session_scene(SESSIONS[scene_name], place) for place in range(5, 145, 20)]
+        [scene] if scene_name == "made" else [session_scene(sessions[scene_name], place) for place in range(5, 145, 20)]
     )
     for moment in moments:
         splat_picture(gpu, avatar, moment, views(256)["portrait"])
@@ -183,14 +192,16 @@ SHADER_MISTAKES = {
 
 @pytest.mark.parametrize("mistake", list(SHADER_MISTAKES))
 def test_a_mistake_in_the_shaders_makes_the_comparison_fail(
-    gpu: Gpu, scenes: dict[str, Scene], mistake: str, tmp_path: Path
+    gpu: Gpu, scenes: dict[str, Scene], sessions: dict[str, Path], mistake: str, tmp_path: Path
 ):
     wrong = mutated(gpu, tmp_path / "shaders", *SHADER_MISTAKES[mistake])
     scene, view = scenes["made"], views()["portrait"]
     assert not compared(wrong, scene, view, scene).good
 
 
-def test_an_unmutated_copy_of_the_shaders_passes(gpu: Gpu, scenes: dict[str, Scene], tmp_path: Path):
+def test_an_unmutated_copy_of_the_shaders_passes(
+    gpu: Gpu, scenes: dict[str, Scene], sessions: dict[str, Path], tmp_path: Path
+):
     """So that the mistakes above fail for what they are, not for having been copied."""
     copy = mutated(gpu, tmp_path / "shaders", "GsTypes.hlsl", "GS_DILATION_PX2 = 0.3;", "GS_DILATION_PX2 = 0.30;")
     assert compared(copy, scenes["made"], views()["portrait"], scenes["made"]).good
@@ -209,9 +220,11 @@ def test_quaternions_sent_in_another_order_make_the_comparison_fail(gpu: Gpu, sc
 
 
 @pytest.mark.parametrize("scene_name", SCENES)
-def test_a_frame_too_late_makes_the_comparison_fail(gpu: Gpu, scenes: dict[str, Scene], scene_name: str):
+def test_a_frame_too_late_makes_the_comparison_fail(
+    gpu: Gpu, scenes: dict[str, Scene], sessions: dict[str, Path], scene_name: str
+):
     """The frame after the one that was to be seen, 40 ms on; then the movers of one with the poses of the next."""
-    scene = scene_of(scene_name, scenes)
+    scene = scene_of(scene_name, scenes, sessions)
     first, second = scene.steps
     early = replace(scene, steps=(first, first))
     late = replace(scene, steps=(second, second))

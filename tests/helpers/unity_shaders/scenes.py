@@ -17,8 +17,8 @@ from gstalker.kernels.sh import SH_DEGREE_0
 from gstalker.runtime.session import SessionReader
 
 SIZE_PX = 512
-SESSIONS = {"demo": REPO / "out" / "demo" / "session", "speaker": REPO / "out" / "session"}
-"""Where `make demo` and the README's `gstalker record` leave one; not there on a fresh checkout."""
+SPEAKER_SESSION = REPO / "out" / "session"
+"""Where the README's `gstalker record` leaves one; not there on a fresh checkout."""
 
 
 @dataclass(frozen=True)
