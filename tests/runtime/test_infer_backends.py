@@ -208,7 +208,8 @@ def test_the_audio_code_of_a_window_is_that_of_the_batch(bundle: AvatarBundle):
 def test_frames_allocate_nothing_in_the_steady_state(backend: str):
     """Of an avatar whose smallest per-Gaussian array takes 36 kB. Two frames may hold 6 kB more at their worst moment
     (measured: 3.4 kB of views, numbers and numba's change; the 19 kB of a mel window or any array of the avatar would
-    show), and 100 rounds may leave 1 kB behind (measured: 0 to 300 B)."""
+    show). What 100 rounds leave behind is taken of the quietest of three hundreds: what a frame keeps shows in each,
+    what the interpreter sets aside once does not; 1 kB is 10 B a frame, less than the smallest object."""
     bundle = made_bundle(head_movers=6_000, torso_movers=3_000, static=0)
     runtime = AvatarRuntime(bundle, threads=2, backend=backend)
     runtime.warm_up()
@@ -227,15 +228,16 @@ def test_frames_allocate_nothing_in_the_steady_state(backend: str):
     tracemalloc.start()
     try:
         frame(0)
-        before, _ = tracemalloc.get_traced_memory()
-        highest = 0
-        for index in range(100):
-            start, _ = tracemalloc.get_traced_memory()
-            tracemalloc.reset_peak()
-            frame(index)
-            highest = max(highest, tracemalloc.get_traced_memory()[1] - start)
-        left = tracemalloc.get_traced_memory()[0] - before
+        highest, left = 0, []
+        for _ in range(3):
+            before, _ = tracemalloc.get_traced_memory()
+            for index in range(100):
+                start, _ = tracemalloc.get_traced_memory()
+                tracemalloc.reset_peak()
+                frame(index)
+                highest = max(highest, tracemalloc.get_traced_memory()[1] - start)
+            left.append(tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
     assert highest < 6_144, f"a frame allocated {highest} bytes at once"
-    assert left < 1_024, f"100 frames left {left} bytes behind"
+    assert min(left) < 1_024, f"hundreds of frames left {left} bytes behind"
