@@ -11,7 +11,7 @@ from gstalker.bridge.server.admission import FrameCost
 from gstalker.kernels.quantise import BYTES_PER_MOVER, QuantisationBox, pack_movers
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.errors import InputError
-from gstalker.runtime.infer import AUTO, AvatarRuntime, Controls, avatar_from_torso_rigid, head_pose_vector
+from gstalker.runtime.infer import AUTO, AvatarRuntime, Controls
 
 WARM_UP_FRAMES = 5  # after the first, which loads and compiles
 
@@ -109,8 +109,7 @@ class LoadedAvatar:
 
     def torso_from_head(self, avatar_from_head: np.ndarray) -> np.ndarray:
         """(4, 4) avatar_from_torso with which the torso follows a head (4, 4), as in training."""
-        rigid, _ = self._runtime.torso_motion(head_pose_vector(avatar_from_head))
-        return avatar_from_torso_rigid(rigid, np.array(self.bundle.manifest.torso_origin_avatar_m))
+        return self._runtime.torso_from_head(avatar_from_head)
 
     def warm_up(self) -> None:
         """Compute frames that nobody gets: what compiles or loads lazily does so now, and the cost is known.

@@ -9,20 +9,18 @@ driving/                     what a server would say of it (a welcome message), 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from importlib import metadata
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from gstalker.bridge import schema
+from gstalker.bridge.bundle_welcome import welcome_of_bundle
 from gstalker.bridge.codec import encode
 from gstalker.bridge.web.site import CONTENT_SECURITY_POLICY, site_files
 from gstalker.bridge.web.vendor import ONNXRUNTIME_WEB, fetch
-from gstalker.runtime.audio import SAMPLE_RATE_HZ, LogMelConfig, mel_filters
+from gstalker.runtime.audio import LogMelConfig, mel_filters
 from gstalker.runtime.bundle import AvatarBundle, write_bundle
 from gstalker.runtime.errors import InputError
-from gstalker.runtime.session import rows_from_pose
 
 LEAD_S = 0.2  # as standalone/session.js has it
 _LEFT_OUT = ("/", "/demo/files.json")
@@ -59,58 +57,9 @@ def export_page(bundle_path: Path, folder: Path, onnxruntime_web: Path | None = 
     licence = _LICENCE.format(version=ONNXRUNTIME_WEB.version)
     _write(folder / "vendor" / "onnxruntime" / "LICENSE.txt", licence.encode())
     write_bundle(folder / "bundle", bundle)
-    _write(folder / "driving" / "welcome.bin", bytes(encode(welcome_of(bundle))))
+    _write(folder / "driving" / "welcome.bin", bytes(encode(replace(welcome_of_bundle(bundle), lead_s=LEAD_S))))
     _write(folder / "driving" / "log_mel.json", json.dumps(log_mel_tables(bundle.manifest.audio.log_mel)).encode())
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def welcome_of(bundle: AvatarBundle) -> schema.Welcome:
-    """What a server would say of the avatar to a browser, but for what only a server has."""
-    manifest, canonical, camera, box = bundle.manifest, bundle.canonical, bundle.camera, bundle.quantisation_box
-    return schema.Welcome(
-        request_id=0,
-        server_version=metadata.version("gstalker"),
-        server_id="",
-        session_id=0,
-        publication_port=1,
-        avatar_name=manifest.name,
-        avatar_names=(manifest.name,),
-        bundle_sha256=bundle.manifest_sha256,
-        subject=manifest.likeness.subject,
-        consent=manifest.likeness.consent,
-        licence=manifest.likeness.licence,
-        notice=manifest.likeness.notice,
-        fps=manifest.frame_rate_hz,
-        audio_rate_hz=SAMPLE_RATE_HZ,
-        lead_s=LEAD_S,
-        client_lease_s=60.0,
-        can_play=False,
-        speech_capacity_s=0.0,
-        control_names=tuple(c.name for c in manifest.controls),
-        emotion_names=(),
-        has_gaze=False,
-        head_pose_low=tuple(manifest.head_pose_range.low),
-        head_pose_high=tuple(manifest.head_pose_range.high),
-        control_count=len(manifest.controls),
-        gaussian_count=len(canonical),
-        mover_count=manifest.counts.movers,
-        camera_from_avatar=rows_from_pose(camera.viewmat),
-        K=tuple(float(v) for v in camera.K.ravel()),
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-        box_position_min_m=box.position_min_m,
-        box_position_max_m=box.position_max_m,
-        box_log_scale_min=box.log_scale_min,
-        box_log_scale_max=box.log_scale_max,
-        control_ranges=np.array([(c.low, c.high) for c in manifest.controls], np.float32).reshape(-1, 2),
-        means=canonical.means,
-        quats_wxyz=canonical.quats_wxyz,
-        scales=canonical.scales,
-        opacities=canonical.opacities,
-        sh_coeffs=canonical.sh_coeffs,
-        part_ids=bundle.part_ids,
-        plate=bundle.plate_rgb,
-    )
 
 
 def log_mel_tables(config: LogMelConfig) -> dict[str, object]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gstalker.bridge import schema
+from gstalker.bridge.bundle_welcome import welcome_of_bundle
 from gstalker.bridge.client.served_avatar import ServedAvatar
 from gstalker.bridge.schema import FrameQ16, Message, Value, Welcome, wire_specs
 from gstalker.kernels.quantise import BYTES_PER_MOVER
@@ -36,37 +38,7 @@ def message_of(kind: type[Message], **fields: Any) -> Any:
 
 def welcome_of(bundle: AvatarBundle) -> Welcome:
     """What a server would say of the avatar."""
-    manifest, canonical, camera, box = bundle.manifest, bundle.canonical, bundle.camera, bundle.quantisation_box
-    return message_of(
-        Welcome,
-        session_id=1,
-        avatar_name=manifest.name,
-        avatar_names=(manifest.name,),
-        subject=manifest.likeness.subject,
-        consent=manifest.likeness.consent,
-        licence=manifest.likeness.licence,
-        notice=manifest.likeness.notice,
-        fps=manifest.frame_rate_hz,
-        audio_rate_hz=16_000,
-        lead_s=0.2,
-        gaussian_count=len(canonical),
-        mover_count=manifest.counts.movers,
-        camera_from_avatar=rows_from_pose(camera.viewmat),
-        K=tuple(float(v) for v in camera.K.ravel()),
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-        box_position_min_m=box.position_min_m,
-        box_position_max_m=box.position_max_m,
-        box_log_scale_min=box.log_scale_min,
-        box_log_scale_max=box.log_scale_max,
-        means=canonical.means,
-        quats_wxyz=canonical.quats_wxyz,
-        scales=canonical.scales,
-        opacities=canonical.opacities,
-        sh_coeffs=canonical.sh_coeffs,
-        part_ids=bundle.part_ids,
-        plate=bundle.plate_rgb,
-    )
+    return replace(welcome_of_bundle(bundle), session_id=1, lead_s=0.2)
 
 
 def frames_of(bundle: AvatarBundle, speech: Path, indices: list[int]) -> list[FrameQ16]:
