@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from gstalker.cli.child_process import running
 from gstalker.runtime.errors import InputError
 
 TEST_CLIPS = 2
@@ -86,7 +86,8 @@ class Demo:
             licence="Apache-2.0",
         ).run()
         chapters.begin("gstalker serve and record", "the bundle speaks over ZeroMQ, a Python client listens")
-        with _Server(bundle, speech, self.port) as address:
+        address = f"tcp://127.0.0.1:{self.port}"
+        with running("serve", bundle, "--audio", speech, "--address", address):
             Record(address, session, seconds=RECORD_SECONDS, pictures=4, timeout_s=SERVER_START_S).run()
         chapters.begin("gstalker validate", "what was sent against the reference renderer")
         verdict = Validate(session, validation, reference_frames=4).run()
@@ -155,24 +156,3 @@ class _Chapters:
         width = max(map(len, places))
         for what, path in places.items():
             self._console.print(f"  {what:<{width}}  {escape(str(path))}", soft_wrap=True)
-
-
-class _Server:
-    """`gstalker serve` in a process of its own, as a game's developer would run it."""
-
-    def __init__(self, bundle: Path, audio: Path, port: int) -> None:
-        self._address = f"tcp://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "gstalker.cli.main", "serve", str(bundle), "--audio", str(audio)]
-        self._command = [*command, "--address", self._address]
-
-    def __enter__(self) -> str:
-        self._process = subprocess.Popen(self._command)
-        return self._address
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from gstalker.cli.child_process import running
 from gstalker.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -234,17 +234,8 @@ def _page(address: str, port: int | None) -> Iterator[None]:
     if port is None:
         yield
         return
-    command = [sys.executable, "-m", "gstalker.cli.main", "view", address, "--port", str(port), "--no-browser"]
-    process = subprocess.Popen(command)
-    try:
+    with running("view", address, "--port", port, "--no-browser"):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextmanager

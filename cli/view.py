@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from gstalker.cli.child_process import running
 from gstalker.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -144,18 +144,9 @@ def _served(bundle: Path | None, audio: Path | None, address: str) -> Iterator[s
     if bundle is None:
         yield None
         return
-    command = [sys.executable, "-m", "gstalker.cli.main", "serve", str(bundle), "--address", address]
-    command += [] if audio is None else ["--audio", str(audio)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
+    sound = () if audio is None else ("--audio", audio)
+    with running("serve", bundle, "--address", address, *sound, quiet=True) as process:
         yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _free_address() -> str:
