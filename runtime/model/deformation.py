@@ -8,7 +8,9 @@ spatial stays constant after training and can be baked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,10 @@ class DeformationConfig:
     quat_scale: float = 0.1
     log_scale_scale: float = 0.2
     opacity_scale: float = 1.0  # logit
+    region_attention: bool = True  # gates a Gaussian learns for itself; without it all hear and see everything
+    expression: bool = True  # hear of eyes and brows; without it speech alone moves the face
+
+    EARLIER: ClassVar[Mapping[str, object]] = {"region_attention": True, "expression": True}
 
 
 DELTA_COLUMNS = 11  # d_mean 3, d_quat 4, d_log_scale 3, d_opacity_logit 1
@@ -100,7 +106,10 @@ class DeformationField(nn.Module):
             (M, hidden) first layer's share, and (M, 2) gates on audio and on expression, 0..1.
         """
         features = self.grid(means_m)  # look-ups are kept while the same tensor comes
-        return self.from_space(features), self.gate(features)
+        gates = self.gate(features) if self.config.region_attention else features.new_ones(len(features), 2)
+        if not self.config.expression:
+            gates = gates * gates.new_tensor([1.0, 0.0])
+        return self.from_space(features), gates
 
     def forward(self, means_m: Tensor, audio_code: Tensor, expression: Tensor) -> Tensor:
         """Deltas.

@@ -14,17 +14,21 @@ T = TypeVar("T")
 def config_from_json(kind: type[T], fields: dict[str, Any], where: str) -> T:
     """Rebuild a frozen dataclass, with nested ones, from the dict that `dataclasses.asdict` gave.
 
+    A dataclass whose fields have become more says in its class variable `EARLIER` what runs without a field had:
+    field name -> value.
+
     Raises:
         InputError: fields are missing or unknown.
     """
     hints = typing.get_type_hints(kind)
     names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if set(fields) != names:
+    earlier = {name: value for name, value in getattr(kind, "EARLIER", {}).items() if name not in fields}
+    if set(fields) | set(earlier) != names:
         raise InputError(
             f"{where}: expected the settings {sorted(names)}, got {sorted(fields)}. "
             "The run was written by another version of gstalker: train again."
         )
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(earlier)
     for name, value in fields.items():
         hint = hints[name]
         if dataclasses.is_dataclass(hint):

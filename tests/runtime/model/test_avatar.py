@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,21 @@ def test_the_baked_first_layer_gives_the_same_deltas(model: AvatarModel):
     whole = model.deformation(means, code, expression)
     baked = model.deformation.from_baked(*model.deformation.spatial(means), code, expression)
     assert torch.equal(whole, baked)
+
+
+@pytest.mark.parametrize(("switch", "gates"), [("expression", [None, 0]), ("region_attention", [1, 1])])
+def test_parts_of_the_field_can_be_left_out(model: AvatarModel, switch: str, gates: list[float | None]):
+    field = model.deformation
+    torch.nn.init.normal_(field.out.weight)
+    field.config = dataclasses.replace(field.config, **{switch: False})
+    means = model.canonical.means.detach()[model.canonical.head_movers]
+    found = field.spatial(means)[1]
+    for column, wanted in enumerate(gates):
+        assert (found[:, column] == wanted).all() if wanted is not None else found[:, column].std() > 0
+    codes, faces = torch.randn(2, 32), torch.rand(2, EXPRESSIONS)
+    still = field(means, codes[0], faces[0])
+    assert not torch.equal(field(means, codes[1], faces[0]), still)
+    assert torch.equal(field(means, codes[0], faces[1]), still) == (switch == "expression")
 
 
 def test_rows_that_are_not_sorted_by_kind_are_refused():

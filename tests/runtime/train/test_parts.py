@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.model.audio_encoder import AudioEncoder, AudioEncoderConfig
 from gstalker.runtime.model.canonical import KIND_HEAD_MOVER, KIND_TORSO, SH_BAND_0
+from gstalker.runtime.model.deformation import DeformationConfig
 from gstalker.runtime.model.driving_samples import load_driving_samples
 from gstalker.runtime.model.settings import config_from_json
 from gstalker.runtime.poses import avatar_space
@@ -142,6 +144,15 @@ def test_the_audio_encoder_learns_the_lips_of_unseen_clips(dataset: Dataset, tra
 def test_settings_of_another_version_are_refused_with_both_lists():
     with pytest.raises(InputError, match=r"x: expected the settings \['channels'.*got \['colour'\]"):
         config_from_json(AudioEncoderConfig, {"colour": 1}, "x")
+
+
+def test_settings_from_before_a_field_was_there_get_what_it_was_then():
+    saved = dataclasses.asdict(DeformationConfig(hidden=32))
+    del saved["expression"]
+    assert config_from_json(DeformationConfig, saved, "x") == DeformationConfig(hidden=32)
+    del saved["hidden"]
+    with pytest.raises(InputError, match=r"x: expected the settings \['base_resolution'.*'hidden'"):
+        config_from_json(DeformationConfig, saved, "x")
 
 
 def test_fewer_than_two_steps_are_refused():
