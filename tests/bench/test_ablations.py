@@ -52,8 +52,6 @@ def test_a_study_runs_its_variants_and_goes_on_where_it_stopped(
 
 
 def test_a_variant_that_fails_is_named_and_the_others_are_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    import sys
-
     jobs = [
         (tmp_path / name, [sys.executable, "-c", f"raise SystemExit({code})"]) for name, code in (("a", 0), ("b", 3))
     ]
