@@ -41,8 +41,16 @@ def rasterize(
     height_px: int,
     background: torch.Tensor,
     screen_gradients: torch.Tensor | None = None,
+    check_values: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`differentiable.rasterize` on CUDA tensors: rgb (H, W, 3), alpha (H, W).
+    """`differentiable.rasterize` on CUDA tensors: rgb ([B,] H, W, 3), alpha ([B,] H, W).
+
+    B frames are one call: each has Gaussians of its own, which in gsplat is a batch of scenes of one camera each;
+    several cameras would have to share their Gaussians.
+
+    Args:
+        check_values: refuse values that are not finite, at the price of one wait for the GPU. Without it a frame
+            with such values comes out not finite or incomplete.
 
     Raises:
         RuntimeError: no CUDA device, or gsplat is not installed.
@@ -51,10 +59,11 @@ def rasterize(
     reason = why_unavailable()
     if reason is not None:
         raise RuntimeError(f"CUDA rasterizer: {reason}.")
+    batch = means.shape[:-2]
     background = background.to(means)
-    if len(means) == 0:
-        alpha = means.new_zeros((height_px, width_px))
-        return background.expand(height_px, width_px, 3) + 0 * means.sum(), alpha
+    if means.shape[-2] == 0:
+        alpha = means.new_zeros((*batch, height_px, width_px))
+        return background.expand(*batch, height_px, width_px, 3) + 0 * means.sum(), alpha
     parameters = {
         "means": means,
         "quats_wxyz": quats_wxyz,
@@ -62,22 +71,19 @@ def rasterize(
         "opacities": opacities,
         "colors": colors,
     }
-    _refuse_unusable(parameters)
+    if check_values:
+        _refuse_unusable(parameters)
 
     # The rules are docs/conventions.md's; gsplat 1.5's own constants are the same: alpha at most 0.999, cut at
-    # 1/255, stop at a transmittance of 1e-4.
+    # 1/255, stop at a transmittance of 1e-4, slopes held 30 % beyond the picture's border.
     from gsplat import rasterization  # pyright: ignore[reportMissingImports]  extra "gpu"
 
     rgb, alpha, meta = rasterization(
-        means,
-        quats_wxyz,
-        scales,
-        opacities,
-        colors,
-        viewmat.to(means)[None],
-        K.to(means)[None],
-        width_px,
-        height_px,
+        *(values.float() for values in parameters.values()),
+        viewmats=viewmat.to(means).expand(*batch, 1, 4, 4),
+        Ks=K.to(means).expand(*batch, 1, 3, 3),
+        width=width_px,
+        height=height_px,
         near_plane=NEAR_M,
         eps2d=DILATION_PX2,
         packed=False,
@@ -86,10 +92,12 @@ def rasterize(
     if screen_gradients is not None and meta["means2d"].requires_grad:
 
         def collect(g_means2d: torch.Tensor) -> None:
-            screen_gradients.add_(torch.linalg.vector_norm(g_means2d[0], dim=-1))
+            lengths = torch.linalg.vector_norm(g_means2d, dim=-1)  # ([B,] 1, N)
+            screen_gradients.add_(lengths.reshape(-1, lengths.shape[-1]).sum(dim=0))
 
         meta["means2d"].register_hook(collect)
-    return rgb[0] + (1 - alpha[0]) * background, alpha[0, ..., 0]
+    rgb, alpha = rgb.squeeze(-4), alpha.squeeze(-4)  # the only camera
+    return rgb + (1 - alpha) * background, alpha[..., 0]
 
 
 def render(gaussians: Gaussians, camera: Camera, background: np.ndarray) -> RenderedImage:
@@ -129,12 +137,14 @@ def render(gaussians: Gaussians, camera: Camera, background: np.ndarray) -> Rend
 
 def _refuse_unusable(parameters: dict[str, torch.Tensor]) -> None:
     """One wait for the GPU when all is well; the search for the culprit comes after."""
-    rows = torch.cat([p.detach().reshape(len(p), -1) for p in parameters.values()], dim=1)
-    zero_quats = ~parameters["quats_wxyz"].detach().any(dim=1)
-    if bool(torch.isfinite(rows).all() & ~zero_quats.any()):
+    batch_dims = parameters["means"].dim() - 2
+    rows = {name: p.detach().flatten(0, batch_dims) for name, p in parameters.items()}
+    finite = torch.stack([torch.isfinite(values).all() for values in rows.values()]).all()
+    zero_quats = ~rows["quats_wxyz"].any(dim=1)
+    if bool(finite & ~zero_quats.any()):
         return
-    for name, values in parameters.items():
-        bad = ~torch.isfinite(values.detach().reshape(len(values), -1)).all(dim=1)
+    for name, values in rows.items():
+        bad = ~torch.isfinite(values.reshape(len(values), -1)).all(dim=1)
         if bad.any():
             first = int(torch.nonzero(bad)[0, 0])
             raise ValueError(

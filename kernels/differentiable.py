@@ -79,8 +79,12 @@ def rasterize(
     background: Array,
     backend: str = "cpu",
     screen_gradients: torch.Tensor | None = None,
+    check_values: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw Gaussians, with gradients for all five inputs and for the background.
+
+    All five may have a further axis B in front, frames that are drawn each from its own Gaussians; so may the
+    background, a picture then, and the results. On a GPU that is one call, on the CPU one frame after the other.
 
     Args:
         means: (N, 3) world positions, metres.
@@ -91,7 +95,9 @@ def rasterize(
         viewmat: (4, 4) camera_from_world, rigid; K: (3, 3) px. Neither is differentiated.
         background: (3,) colour or (H, W, 3) picture.
         backend: "cpu" (numba) or "cuda" (gsplat).
-        screen_gradients: optional (N,) float32 tensor, same device; backward adds |dL/d mean2d| in 1/px.
+        screen_gradients: optional (N,) float32 tensor, same device; backward adds |dL/d mean2d| in 1/px, of all
+            frames.
+        check_values: refuse values that are not finite. The CPU always does; on a GPU it costs a wait for it.
 
     Returns:
         rgb (H, W, 3) and alpha (H, W) float32.
@@ -102,8 +108,9 @@ def rasterize(
     """
     if not isinstance(background, torch.Tensor):
         background = torch.from_numpy(np.asarray(background, dtype=np.float32))
-    if screen_gradients is not None and screen_gradients.shape != (len(means),):
-        raise ValueError(f"screen_gradients: expected shape ({len(means)},), got {tuple(screen_gradients.shape)}.")
+    count = means.shape[-2]
+    if screen_gradients is not None and screen_gradients.shape != (count,):
+        raise ValueError(f"screen_gradients: expected shape ({count},), got {tuple(screen_gradients.shape)}.")
     if backend == "cuda":
         return cuda.rasterize(
             means,
@@ -117,11 +124,18 @@ def rasterize(
             height_px=height_px,
             background=background,
             screen_gradients=screen_gradients,
+            check_values=check_values,
         )
     if backend != "cpu":
         raise ValueError(f'backend: expected "cpu" or "cuda", got "{backend}".')
     if means.device.type != "cpu":
         raise ValueError(f'backend "cpu": expected tensors on the CPU, got them on {means.device}.')
+    if means.dim() == 3:
+        plates = background if background.dim() == 4 else [background] * len(means)
+        frames = zip(means, quats_wxyz, scales, opacities, colors, plates, strict=True)
+        camera = {"viewmat": viewmat, "K": K, "width_px": width_px, "height_px": height_px}
+        drawn = [rasterize(*f[:5], background=f[5], screen_gradients=screen_gradients, **camera) for f in frames]
+        return torch.stack([rgb for rgb, _ in drawn]), torch.stack([alpha for _, alpha in drawn])
     return _CpuRasterizer.apply(
         means,
         quats_wxyz,

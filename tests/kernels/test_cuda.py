@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ pytest.importorskip("torch")
 
 import torch
 from helpers.splat_scenes import one_splat, plain_camera, random_cloud, tilted_camera
+from helpers.stand_in_gsplat import StandInGsplat, put_in_place
 
 from gstalker.kernels import cuda, reference
 from gstalker.kernels.differentiable import rasterize
@@ -36,6 +39,115 @@ def test_a_missing_gsplat_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
     assert cuda.why_unavailable() == 'gsplat is not installed: pip install "gstalker[gpu]"'
+
+
+CAMERA = tilted_camera(64, 48)
+NAMES = ("means", "quats_wxyz", "scales", "opacities", "colors", "background")
+
+
+def frames(count: int, gaussians: int = 60) -> list[list[torch.Tensor]]:
+    """Parameters and backdrop of different clouds before CAMERA, leaves that take gradients."""
+    made = []
+    for seed in range(count):
+        cloud = random_cloud(gaussians, CAMERA, seed=seed, opacity=(0.05, 0.9))
+        plate = np.random.default_rng(seed).uniform(size=(48, 64, 3)).astype(np.float32)
+        arrays = (cloud.means, cloud.quats_wxyz, cloud.scales, cloud.opacities, cloud.sh_coeffs[:, 0], plate)
+        made.append([torch.tensor(array, requires_grad=True) for array in arrays])
+    return made
+
+
+def draw_and_pull(values: list[torch.Tensor], backend: str, screen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The picture of one frame or a batch of them, after a backward pass from a random weighing of it."""
+    rgb, alpha = rasterize(
+        *values[:5], viewmat=CAMERA.viewmat, K=CAMERA.K, width_px=64, height_px=48, background=values[5],
+        backend=backend, screen_gradients=screen,
+    )  # fmt: skip
+    weights = torch.tensor(np.random.default_rng(7).normal(size=(48, 64, 3)).astype(np.float32))
+    ((rgb * weights).sum((-1, -2, -3)) + alpha.sum((-1, -2))).mean().backward()
+    return rgb.detach(), alpha.detach()
+
+
+def grads(values: list[torch.Tensor]) -> list[torch.Tensor]:
+    found = [value.grad for value in values]
+    assert all(gradient is not None for gradient in found)
+    return [gradient for gradient in found if gradient is not None]
+
+
+def test_what_goes_through_gsplats_arguments_is_the_cpus_picture_and_its_gradients(monkeypatch: pytest.MonkeyPatch):
+    """A stand-in with gsplat's shapes and plain PyTorch inside; float32 sums in two orders, measured 2e-5."""
+    stand_in = put_in_place(monkeypatch)
+    (ours,), (theirs,) = frames(1), frames(1)
+    screens = torch.zeros(60), torch.zeros(60)
+    expected, drawn = draw_and_pull(ours, "cpu", screens[0]), draw_and_pull(theirs, "cuda", screens[1])
+    for got, want in zip(drawn, expected, strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+    for name, got, want in zip(
+        (*NAMES, "screen"), (*grads(theirs), screens[1]), (*grads(ours), screens[0]), strict=True
+    ):
+        assert torch.linalg.norm(got - want) <= 2e-4 * torch.linalg.norm(want), name
+    (call,) = stand_in.calls
+    told = {
+        name: call[name] for name in ("near_plane", "eps2d", "packed", "rasterize_mode", "sh_degree", "backgrounds")
+    }
+    assert told == {
+        "near_plane": reference.NEAR_M, "eps2d": reference.DILATION_PX2, "packed": False,
+        "rasterize_mode": "classic", "sh_degree": None, "backgrounds": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
+def test_a_batch_of_frames_is_each_of_them_alone_to_the_bit(backend: str, monkeypatch: pytest.MonkeyPatch):
+    """Pictures, and gradients of the mean: two frames, so that halving is exact and a sum has one order."""
+    stand_in = put_in_place(monkeypatch)
+    single = frames(2)
+    alone = torch.zeros(60)
+    pictures = [draw_and_pull(values, backend, alone) for values in single]
+    calls = len(stand_in.calls)
+    batch = [torch.stack([v.detach() for v in both]).requires_grad_() for both in zip(*single, strict=True)]
+    together = torch.zeros(60)
+    drawn = draw_and_pull(batch, backend, together)
+    for got, want in zip(drawn, zip(*pictures, strict=True), strict=True):
+        assert torch.equal(got, torch.stack(want))
+    for name, got, first, second in zip(NAMES, grads(batch), grads(single[0]), grads(single[1]), strict=True):
+        assert torch.equal(got, torch.stack([first, second]) / 2), name
+    assert torch.equal(together, alone / 2)
+    if backend == "cuda":
+        assert len(stand_in.calls) == calls + 1, "gsplat is to draw all frames in one call"
+        assert stand_in.calls[-1]["means"].shape == (2, 60, 3)
+        assert stand_in.calls[-1]["viewmats"].shape == (2, 1, 4, 4)
+
+
+def test_values_are_checked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch):
+    stand_in = put_in_place(monkeypatch)
+    batch = [torch.stack([v.detach() for v in both]) for both in zip(*frames(2), strict=True)]
+    batch[0][1, 5, 2] = torch.nan
+    camera = {"viewmat": CAMERA.viewmat, "K": CAMERA.K, "width_px": 64, "height_px": 48, "background": np.zeros(3)}
+    with pytest.raises(ValueError, match=r"means: expected finite values, got .* at index 65 \(the first\)"):
+        rasterize(*batch[:5], backend="cuda", **camera)
+    assert not stand_in.calls
+    rasterize(*batch[:5], backend="cuda", check_values=False, **camera)
+    assert len(stand_in.calls) == 1
+
+
+def test_no_gaussians_leave_the_backdrop_of_every_frame(monkeypatch: pytest.MonkeyPatch):
+    stand_in = put_in_place(monkeypatch)
+    values = [torch.zeros(2, 0, *shape) for shape in ((3,), (4,), (3,), (), (3,))]
+    rgb, alpha = rasterize(
+        *values, viewmat=CAMERA.viewmat, K=CAMERA.K, width_px=64, height_px=48, background=np.full(3, 0.25),
+        backend="cuda",
+    )  # fmt: skip
+    assert not stand_in.calls
+    assert torch.equal(rgb, torch.full((2, 48, 64, 3), 0.25))
+    assert torch.equal(alpha, torch.zeros(2, 48, 64))
+
+
+def test_the_stand_in_takes_gsplats_arguments():
+    """gsplat imports without a GPU; only its kernels need one."""
+    gsplat = pytest.importorskip("gsplat", reason="gsplat is not installed: nothing to compare the stand-in with")
+    theirs = inspect.signature(gsplat.rasterization).parameters
+    for name, ours in inspect.signature(StandInGsplat().rasterization).parameters.items():
+        assert name in theirs
+        assert theirs[name].default == ours.default, name
 
 
 @needs_cuda
