@@ -18,7 +18,7 @@ from gstalker.bridge.client.device_clock import DeviceClock
 from gstalker.bridge.client.sound_buffer import FADE_S, SoundBuffer
 
 KEPT_S = 3.0  # of what was handed over, to tell what is being heard
-AHEAD_S = 0.1  # how far beyond what was handed over is still foretold
+GAP_S = 0.02  # of silence at a jump in sound: where it is heard is known to milliseconds, so the picture jumps within
 OPEN_S = 1.0  # an utterance whose end never came is over when no sound of it came for so long
 _UTTERANCES = 64
 
@@ -80,6 +80,8 @@ class HeardTimeline:
         self._counted_to: int | None = None  # samples before this were judged present or concealed
         self._gain = 0.0
         self._waiting = self._concealing = False
+        self._gap_left = 0  # samples of the device
+        self._leapt_from = 0.0  # the position that was heard before the gap
         self._step = rate_hz / options.device_rate_hz
         self._fade = max(1, round(FADE_S * options.device_rate_hz))
 
@@ -89,7 +91,7 @@ class HeardTimeline:
         self._utterances.clear()
         self._handed.clear()
         self._position = self._counted_to = None
-        self._gain = 0.0
+        self._gain, self._gap_left = 0.0, 0
         self._waiting = self._concealing = False
 
     def put(self, speech_id: int, time_s: float, pcm: np.ndarray, free_time_s: float | None) -> None:
@@ -140,7 +142,7 @@ class HeardTimeline:
         """
         self.last_asked_s = now_s
         first, self._asked = self._asked, self._asked + count
-        self.device.add(first, heard_at_s, underrun=underrun)
+        self.device.add(first, heard_at_s, now_s, underrun=underrun)
         target_s = target_at(self.device.heard_at_s(first))
         if target_s is None:
             return np.zeros(count, np.float32)
@@ -163,8 +165,9 @@ class HeardTimeline:
         for run in reversed(self._handed):
             if run.first <= sample:
                 break
-        last = run is self._handed[-1]
-        longest = run.count + (AHEAD_S * self.options.device_rate_hz if last else 0.0)
+        longest = float(run.count)
+        if run is self._handed[-1]:  # the device will ask for what follows, unless it stands: then nothing more is heard
+            longest = max(longest, self.device.sample_at(self.device.trusted_until_s) - run.first)
         return float(run.position + run.step * min(max(0.0, sample - run.first), longest)) / self._rate_hz
 
     def _played(self, free_time_s: float | None, otherwise: int) -> int:
@@ -190,7 +193,10 @@ class HeardTimeline:
             self.counts.skips += 1
             self.counts.skipped_s += error_s
             self._judge(self._position + error_s * rate_hz, skipped=True)
+            self._leapt_from = self._position
             self._position += error_s * rate_hz
+            if resuming or error_s > options.jump_s:
+                self._gap_left = round(GAP_S * options.device_rate_hz)
             return 0.0
         if not self._waiting and error_s < -(options.quiet_jump_s if quiet else options.jump_s):
             self._fade_out(out)
@@ -203,7 +209,7 @@ class HeardTimeline:
         self._handed.clear()
         self._position = target_s * self._rate_hz
         self._counted_to = int(np.ceil(self._position))
-        self._gain, self._waiting = 0.0, False
+        self._gain, self._gap_left, self._waiting = 0.0, 0, False
 
     def _wait(self, first: int, count: int, error_s: float) -> int:
         """Stand still until the clock has caught up; for how many of the samples."""
@@ -219,23 +225,39 @@ class HeardTimeline:
 
     def _play(self, first: int, error_s: float, out: np.ndarray) -> None:
         """Add what sounds from the position on."""
-        count = len(out)
-        if count == 0:
-            return
-        assert self._position is not None  # _correct set it
         options = self.options
         limit = options.largest_rate_change
         change = float(np.clip(error_s / options.catch_up_s, -limit, limit))
         step = self._step * (1 + change)
+        silent = self._pass_gap(first, len(out), step)
+        count = len(out) - silent
+        if count == 0:
+            return
+        assert self._position is not None  # _correct set it
         positions = self._position + step * np.arange(count)
         sound, gain = self._buffer.read(positions)
         rise = np.arange(1, count + 1) / self._fade
         gain = rise + np.minimum(np.minimum.accumulate(gain - rise), self._gain)
-        out += (sound * gain).astype(np.float32)
+        out[silent:] += (sound * gain).astype(np.float32)
         self._gain = float(gain[-1])
-        self._handed.append(_Handed(first, count, self._position, step))
+        self._handed.append(_Handed(first + silent, count, self._position, step))
         self._position += step * count
         self._judge(self._position, skipped=False)
+
+    def _pass_gap(self, first: int, count: int, step: float) -> int:
+        """Let the silence of a jump pass: in its middle the heard time goes over; how many of the samples are in it."""
+        silent = min(count, self._gap_left)
+        half = round(GAP_S * self.options.device_rate_hz) // 2
+        before = min(silent, max(0, self._gap_left - half))
+        if before:
+            self._handed.append(_Handed(first, before, self._leapt_from, 0.0))
+        if silent:
+            assert self._position is not None  # _correct set it
+            self._handed.append(_Handed(first + before, silent - before, self._position + step * before, step))
+            self._position += step * silent
+            self._judge(self._position, skipped=True)
+            self._gap_left -= silent
+        return silent
 
     def _fade_out(self, out: np.ndarray) -> None:
         """Let what was sounding end without a click; what follows fades in."""

@@ -35,6 +35,8 @@ class Faults:
     loss: float = 0.0  # share of publications lost
     stalls: tuple[tuple[float, float], ...] = ()  # (from, for): nothing arrives, then all of it at once
     freezes: tuple[tuple[float, float], ...] = ()  # (from, for): the client does not run; the device plays silence
+    stops: tuple[tuple[float, float], ...] = ()  # (from, for): the device does not ask; it plays what it has, then silence
+    halts: tuple[tuple[float, float], ...] = ()  # (from, for): the device stands still with what it has, and goes on with it
     cuts: tuple[float, ...] = ()  # the utterance is stopped, and another one begins half a second later
     heard_jitter_s: float = 1e-3  # error of what the device says of its time
     device: bool = True
@@ -79,8 +81,13 @@ class World:
     def local_s(self, true_s: float) -> float:
         return 1000.0 + true_s * (1 + self.faults.client_ppm * 1e-6)
 
+    @property
+    def device_hz(self) -> float:
+        return DEVICE_HZ * (1 + (self.faults.client_ppm + self.faults.device_ppm) * 1e-6)
+
     def device_sample(self, true_s: float) -> float:
-        return (true_s + self.lead_s) * DEVICE_HZ * (1 + (self.faults.client_ppm + self.faults.device_ppm) * 1e-6)
+        stood_s = sum(min(max(true_s - begin, 0.0), span) for begin, span in self.faults.halts)
+        return (true_s + self.lead_s - stood_s) * self.device_hz
 
     def run(self, seconds: float) -> World:
         """From the first sending, `lead_s` before presentation time 0, to this presentation time."""
@@ -100,7 +107,9 @@ class World:
                 at(n / 100 - self.lead_s, "device")
         events.sort()
         for true_s, _, what, thing in events:
-            if any(begin <= true_s < begin + span for begin, span in self.faults.freezes):
+            if what == "device" and during(self.faults.stops + self.faults.halts, true_s):
+                continue
+            if during(self.faults.freezes, true_s):
                 if what in ("device", "display", "ping"):
                     continue
                 true_s = next(b + s for b, s in self.faults.freezes if b <= true_s < b + s)
@@ -131,7 +140,7 @@ class World:
             self._device_out.append(np.full(playing - self._device_at, np.nan))
             self._device_at = playing
         while self._device_at < playing + 3 * BLOCK:
-            heard_true_s = self._device_at / self.device_sample(1 - self.lead_s) - self.lead_s
+            heard_true_s = true_s + (self._device_at - self.device_sample(true_s)) / self.device_hz
             error_s = self.rng.normal(0, self.faults.heard_jitter_s)
             out = self.playout.sound(BLOCK, self.local_s(heard_true_s) + error_s, self.local_s(true_s))
             assert out.dtype == np.float32
@@ -189,7 +198,7 @@ class World:
         for tick in self.ticks:
             sample = int(self.device_sample(tick.at_s))
             around = played[max(0, sample - 12) : sample + 13]
-            if len(around) < 25 or tick.picture is None:
+            if len(around) < 25 or tick.picture is None or during(self.faults.halts, tick.at_s):
                 continue
             slopes = np.diff(around) * 32768 * DEVICE_HZ / RATE_HZ
             if not np.abs(slopes - 1).max() < 0.02:  # silence, nothing, a fade, or where the ramp wraps
@@ -197,6 +206,10 @@ class World:
             ramp = around[12] * 32768 + RAMP // 2
             near = tick.seen_s * RATE_HZ  # the ramp repeats every 1.5 s: far beyond any limit that is checked
             tick.heard_s = (ramp + RAMP * np.round((near - ramp) / RAMP)) / RATE_HZ
+
+
+def during(spans: tuple[tuple[float, float], ...], true_s: float) -> bool:
+    return any(begin <= true_s < begin + span for begin, span in spans)
 
 
 def decode_made(message: AnyFrame) -> Frame:
