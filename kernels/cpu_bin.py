@@ -8,7 +8,7 @@ from numba import njit
 _RADIX_BITS = 11
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _order_by_depth(depths_m, visible):
     """`visible` (rising indices) by depth, ties by index: radix sort of the bits of positive floats."""
     count = len(visible)
@@ -39,7 +39,7 @@ def _order_by_depth(depths_m, visible):
     return order
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def bin_splats(depths_m, tiles, tile_columns, tile_count):
     """Sort what is seen by depth and list it per tile.
 
@@ -94,7 +94,7 @@ def bin_splats(depths_m, tiles, tile_columns, tile_count):
     return order, rank, first_pair, tile_start, tile_ranks, tile_pairs
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def share_tiles(tile_start, workers):
     """Deal tiles to workers, the fullest first, each to whoever has least so far.
 

@@ -20,6 +20,7 @@ from gstalker.kernels.cpu_project import (
     RED,
     SHEAR,
 )
+from gstalker.kernels.loops import threaded_loop
 from gstalker.kernels.reference import ALPHA_CUT, ALPHA_MAX, TRANSMITTANCE_STOP
 from gstalker.kernels.simd import (
     LANES,
@@ -73,7 +74,7 @@ def _row_span(centre, half, columns):
     return first, np.int64(high + np.float32(0.999999)) if high > low else first
 
 
-@njit(parallel=True, cache=True, fastmath={"contract", "nsz", "arcp"})
+@threaded_loop(cache=True, fastmath={"contract", "nsz", "arcp"})
 def blend(splats, order, tile_start, tile_ranks, dealt, worker_start, background, width_px, height_px):
     """Draw every tile front to back.
 
@@ -162,7 +163,7 @@ def blend(splats, order, tile_start, tile_ranks, dealt, worker_start, background
     return rgb, through, last
 
 
-@njit(parallel=True, cache=True, fastmath={"contract", "nsz", "arcp"})
+@threaded_loop(cache=True, fastmath={"contract", "nsz", "arcp"})
 def blend_backward(
     splats,
     order,

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from gstalker.kernels.loops import threaded_loop
 from gstalker.kernels.reference import ALPHA_CUT, DILATION_PX2, NEAR_M
 
 # Splats centred farther away than this are not drawn, and wider ones are as good as flat. A trained avatar never
@@ -68,7 +69,7 @@ def _finite(means, quats, scales, opacities, colors, i):
     return math.isfinite(total) and math.isfinite(length2) and length2 > 0
 
 
-@njit(parallel=True, cache=True)
+@threaded_loop(cache=True)
 def project(means, quats, scales, opacities, colors, viewmat, K, width_px, height_px, tile_rows, tile_cols):
     """Project every Gaussian.
 
@@ -185,7 +186,7 @@ def _covariance_2d(quats, scales, i, slope_x, slope_y, z, viewmat, K, x_low, x_h
     return _dilated(m00, m01, m02, m10, m11, m12)
 
 
-@njit(parallel=True, cache=True)
+@threaded_loop(cache=True)
 def project_backward(means, quats, scales, viewmat, K, width_px, height_px, tiles, rank, first_pair, partials):
     """Gradients of the 3D parameters from the partial gradients of the 2D splats.
 

@@ -16,6 +16,8 @@ import numba
 import numpy as np
 import torch
 
+from gstalker.kernels.loops import threaded_loop
+
 WINDOW_TAPS = 11
 WINDOW_SIGMA_PX = 1.5
 C1 = 0.01**2
@@ -62,7 +64,7 @@ def _factors(mu1, mu2, squares, product):
 
 # The loops below write one or two arrays each: with more, the compiler gives up proving that they do not
 # overlap and leaves scalar code, which takes three times as long.
-@numba.njit(parallel=True, cache=True, fastmath=_FASTMATH, error_model="numpy")
+@threaded_loop(cache=True, fastmath=_FASTMATH, error_model="numpy")
 def _forward(img1, img2, channels, want_gradient, row_sums, d_mean, d_square, d_product):
     """Fill row_sums (H,) with the summed SSIM and, if wanted, the derivative maps (H, W*C) of that sum.
 
@@ -117,7 +119,7 @@ def _forward(img1, img2, channels, want_gradient, row_sums, d_mean, d_square, d_
                 out[i] = 2 * inverse * (m2[i] * (a2 - a1) - a1 * a2 * inverse * m1[i] * (b2 - b1))
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FASTMATH, error_model="numpy")
+@threaded_loop(cache=True, fastmath=_FASTMATH, error_model="numpy")
 def _backward(img1, img2, channels, scale, d_mean, d_square, d_product, gradient):
     """gradient (H, W*C) = scale times the derivative of the summed SSIM by img1.
 

@@ -27,6 +27,8 @@ import numba
 import numpy as np
 import torch
 
+from gstalker.kernels.loops import threaded_loop
+
 PLANE_AXES = ((0, 1), (1, 2), (2, 0))
 """Which two axes of the point each plane looks at, in the order of the features: xy, yz, zx."""
 
@@ -144,7 +146,7 @@ class Lookup:
     weights: torch.Tensor
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
+@threaded_loop(cache=True, error_model="numpy")
 def _gather(table, entries, weights, out):
     """out (N, G*F) = weighted sums of rows of table (E, F)."""
     groups, count, _ = entries.shape
@@ -161,7 +163,7 @@ def _gather(table, entries, weights, out):
                     )
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
+@threaded_loop(cache=True, error_model="numpy")
 def _scatter(grad_out, entries, weights, grad_table):
     """Add the gradient by the table. Groups own disjoint rows, so each thread takes whole groups: no atomics,
     and the same sum in the same order whatever the number of threads."""
@@ -175,7 +177,7 @@ def _scatter(grad_out, entries, weights, grad_table):
                     grad_table[e, f] += w * grad_out[n, g * features + f]
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
+@threaded_loop(cache=True, error_model="numpy")
 def _scatter_weights(grad_out, table, entries, grad_weights):
     """grad_weights (G, N, 4): the gradient by the blending weights."""
     groups, count, _ = entries.shape
