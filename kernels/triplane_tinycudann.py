@@ -8,6 +8,7 @@ Source: Müller 2021, NVlabs/tiny-cuda-nn; the layout rules are in the head of `
 
 from __future__ import annotations
 
+import weakref
 from types import ModuleType
 
 import torch
@@ -52,17 +53,23 @@ def load_tinycudann() -> ModuleType:
     return tinycudann
 
 
-class TinyCudaNNTriPlane(torch.nn.Module):
-    """`triplane.TriPlane` computed by tiny-cuda-nn: (N, 3) points in metres -> (N, feature_count) on the GPU.
+class TinyCudaNNTriPlane(TriPlane):
+    """A tri-plane computed by tiny-cuda-nn: (N, 3) points in metres -> (N, feature_count) on the GPU.
 
-    Attributes:
-        planes: three tinycudann encodings in float32, in the order of `triplane.PLANE_AXES`; the parameters
-            of each are the rows of one plane's table one after the other.
+    It has the one parameter `tables` of the portable grid, which tiny-cuda-nn is lent at each call as the three flat
+    lists that it wants: so optimizers, checkpoints and export see no difference between the two.
     """
 
-    def __init__(self, config: TriPlaneConfig) -> None:
-        super().__init__()
-        self.config = config
+    def __init__(self, grid: TriPlane) -> None:
+        """Take over the grid's configuration and its very parameter.
+
+        Raises:
+            ImportError: tinycudann cannot be used here.
+            ValueError: this version of it lays out its grids differently.
+        """
+        super().__init__(grid.config)
+        self.tables = grid.tables
+        config = grid.config
         tinycudann = load_tinycudann()
         per_plane = config.entries_per_plane * config.features_per_level
         encodings = [tinycudann.Encoding(2, encoding_config(config), dtype=torch.float32) for _ in PLANE_AXES]
@@ -73,34 +80,30 @@ class TinyCudaNNTriPlane(torch.nn.Module):
                     f"tinycudann: expected {per_plane} parameters a plane for {config}, got {got}; this "
                     f"version lays out its grids differently. Use the portable tri-plane."
                 )
-        self.planes = torch.nn.ModuleList(encodings)
+        self._encodings = tuple(encodings)  # in a tuple: their own parameters are never used, so none of this module's
+        self._unit: tuple[weakref.ref[torch.Tensor], int, list[torch.Tensor]] | None = None
 
-    @property
-    def feature_count(self) -> int:
-        """Length of the feature vector of a point."""
-        return self.config.feature_count
-
-    @classmethod
-    def from_portable(cls, grid: TriPlane) -> TinyCudaNNTriPlane:
-        """The same grid with the same numbers, on the current CUDA device."""
-        made = cls(grid.config)
-        with torch.no_grad():
-            for encoding, table in zip(made.planes, grid.tables, strict=True):
-                encoding.get_parameter("params").copy_(table.reshape(-1))
-        return made
-
-    def to_portable(self) -> TriPlane:
-        """The same grid with the same numbers, portable, on the CPU."""
-        grid = TriPlane(self.config)
-        with torch.no_grad():
-            for encoding, table in zip(self.planes, grid.tables, strict=True):
-                table.copy_(encoding.get_parameter("params").reshape(table.shape))
-        return grid
-
-    def forward(self, points_m: torch.Tensor) -> torch.Tensor:
+    def forward(self, points_m: torch.Tensor, *, differentiable_points: bool = False) -> torch.Tensor:
         """(N, feature_count) float32. Points outside the bounds are clamped, as in the portable grid."""
-        low = points_m.new_tensor(self.config.bounds_min_m)
-        high = points_m.new_tensor(self.config.bounds_max_m)
-        unit = ((points_m.float() - low) / (high - low)).clamp(0, 1)
-        features = [encoding(unit[:, axes]) for encoding, axes in zip(self.planes, PLANE_AXES, strict=True)]
-        return torch.cat(features, dim=1)
+        features = [
+            torch.func.functional_call(encoding, {"params": table.reshape(-1)}, (unit,))
+            for encoding, table, unit in zip(
+                self._encodings, self.tables, self._on_planes(points_m, differentiable_points), strict=True
+            )
+        ]
+        return torch.cat(features, dim=1).float()
+
+    def _on_planes(self, points_m: torch.Tensor, differentiable: bool) -> list[torch.Tensor]:
+        """(N, 2) coordinates 0..1 on each plane; kept while the same points come, which spares uploads."""
+        kept = self._unit
+        fixed = not (differentiable or points_m.is_inference())  # inference tensors count no versions
+        if fixed and kept and kept[0]() is points_m and kept[1] == points_m._version:
+            return kept[2]
+        with torch.set_grad_enabled(differentiable and torch.is_grad_enabled()):
+            low = points_m.new_tensor(self.config.bounds_min_m)
+            high = points_m.new_tensor(self.config.bounds_max_m)
+            unit = ((points_m.float() - low) / (high - low)).clamp(0, 1)
+            planes = [torch.stack([unit[:, a], unit[:, b]], dim=1) for a, b in PLANE_AXES]
+        if fixed:
+            self._unit = (weakref.ref(points_m), points_m._version, planes)
+        return planes

@@ -237,26 +237,58 @@ class _StandInEncoding(torch.nn.Module):
         self.params = torch.nn.Parameter(torch.zeros(count))
 
     def forward(self, unit: torch.Tensor) -> torch.Tensor:
-        table = self.params.detach().numpy().reshape(self.twin.entries_per_plane, -1)
-        on_xy = np.concatenate([unit.numpy(), np.zeros((len(unit), 1), np.float32)], axis=1)
-        features = _slow_features(self.twin, np.stack([table] * 3), on_xy)
-        return torch.tensor(features[:, : self.twin.feature_count // 3], dtype=torch.float32)
+        table = self.params.reshape(self.twin.entries_per_plane, -1)
+        on_xy = torch.cat([unit, torch.zeros(len(unit), 1)], dim=1)
+        values = _slow_features(self.twin, np.stack([table.detach().numpy()] * 3), on_xy.numpy())
+        # The slow twin's values, with the gradient of the portable grid's lookup.
+        lookup = TriPlane(self.twin).locate(on_xy)
+        share = self.twin.feature_count // 3
+        one_plane = [part[: self.twin.levels] for part in (lookup.entries.long(), lookup.weights)]
+        smooth = (table[one_plane[0]] * one_plane[1][..., None]).sum(dim=2).permute(1, 0, 2).reshape(len(unit), share)
+        return torch.tensor(values[:, :share], dtype=torch.float32) + smooth - smooth.detach()
 
 
-def test_the_tinycudann_wiring_carries_parameters_both_ways_and_keeps_the_result(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def with_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     from gstalker.kernels import triplane_tinycudann as fast
 
     stand_in = type(math)("tinycudann")
     stand_in.Encoding = _StandInEncoding  # type: ignore[attr-defined]
     monkeypatch.setattr(fast, "load_tinycudann", lambda: stand_in)
+
+
+@pytest.mark.usefixtures("with_stand_in")
+def test_the_tinycudann_wiring_keeps_values_and_the_gradient_of_the_tables() -> None:
+    from gstalker.kernels.triplane_tinycudann import TinyCudaNNTriPlane
+
     grid = _filled(HASHED)
-    cuda_grid = fast.TinyCudaNNTriPlane.from_portable(grid)
     points = _points(HASHED, 60)
-    with torch.no_grad():
-        torch.testing.assert_close(cuda_grid(points), grid(points), rtol=0, atol=1e-4)
-    assert torch.equal(cuda_grid.to_portable().tables, grid.tables)
+    mix = torch.randn(60, HASHED.feature_count, generator=torch.Generator().manual_seed(3))
+    features = grid(points)
+    (features * mix).sum().backward()
+    assert grid.tables.grad is not None
+    expected, grid.tables.grad = grid.tables.grad, None
+    cuda_grid = TinyCudaNNTriPlane(grid)
+    for _ in range(2):  # the second time with remembered points
+        got = cuda_grid(points)
+        torch.testing.assert_close(got.detach(), features.detach(), rtol=0, atol=1e-4)
+    (got * mix).sum().backward()
+    assert grid.tables.grad is not None
+    torch.testing.assert_close(grid.tables.grad, expected, rtol=1e-5, atol=1e-5)
+    points[0] += 0.01
+    assert not torch.equal(cuda_grid(points)[0], got[0])
+
+
+@pytest.mark.usefixtures("with_stand_in")
+def test_a_checkpoint_cannot_tell_which_back_end_trained_it() -> None:
+    """Same names, shapes and numbers; and an update through one is seen by the other: there is one parameter."""
+    from gstalker.kernels.triplane_tinycudann import TinyCudaNNTriPlane
+
+    grid = _filled(HASHED)
+    cuda_grid = TinyCudaNNTriPlane(grid)
+    assert [name for name, _ in cuda_grid.named_parameters()] == ["tables"]
+    assert cuda_grid.tables is grid.tables
+    TriPlane(HASHED).load_state_dict(cuda_grid.state_dict())
 
 
 def test_a_tinycudann_with_another_layout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +303,7 @@ def test_a_tinycudann_with_another_layout_is_refused(monkeypatch: pytest.MonkeyP
     stand_in.Encoding = Other  # type: ignore[attr-defined]
     monkeypatch.setattr(fast, "load_tinycudann", lambda: stand_in)
     with pytest.raises(ValueError, match=r"expected 21504 parameters a plane .* got 10"):
-        fast.TinyCudaNNTriPlane(TRAINED)
+        fast.TinyCudaNNTriPlane(TriPlane(TRAINED))
 
 
 def test_without_tinycudann_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +311,7 @@ def test_without_tinycudann_the_error_says_how_to_get_it(monkeypatch: pytest.Mon
 
     monkeypatch.setitem(sys.modules, "tinycudann", None)
     with pytest.raises(ImportError, match=r"tinycudann: cannot be used here .* portable tri-plane.* pip install"):
-        fast.TinyCudaNNTriPlane(TRAINED)
+        fast.TinyCudaNNTriPlane(TriPlane(TRAINED))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -291,12 +323,12 @@ def test_tinycudann_agrees_with_the_portable_grid(config: TriPlaneConfig) -> Non
 
     grid, points = _filled(config), _points(config, 500)
     mix = torch.randn(500, config.feature_count, generator=torch.Generator().manual_seed(3))
-    cuda_grid = TinyCudaNNTriPlane.from_portable(grid)
+    cuda_grid = TinyCudaNNTriPlane(_filled(config).cuda())
     features, cuda_features = grid(points), cuda_grid(points.cuda())
     torch.testing.assert_close(cuda_features.detach().cpu(), features.detach(), rtol=0, atol=1e-4)
     (features * mix).sum().backward()
     (cuda_features * mix.cuda()).sum().backward()
     assert grid.tables.grad is not None
-    flat = torch.stack([plane.params.grad for plane in cuda_grid.planes]).cpu()  # type: ignore[misc]
-    worst = (flat - grid.tables.grad.reshape(3, -1)).abs().max() / grid.tables.grad.abs().max()
+    assert cuda_grid.tables.grad is not None
+    worst = (cuda_grid.tables.grad.cpu() - grid.tables.grad).abs().max() / grid.tables.grad.abs().max()
     assert worst <= 1e-4, f"worst gradient error {worst:.2e} of the largest"
