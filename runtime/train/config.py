@@ -12,6 +12,7 @@ from gstalker.runtime.model.avatar import AvatarConfig
 from gstalker.runtime.model.frozen_graph import file_sha256
 from gstalker.runtime.train.initialise import InitConfig
 from gstalker.runtime.train.pretrain_audio import PretrainConfig
+from gstalker.runtime.train.trust import TrustConfig
 
 FROZEN_LOOKAHEAD = -1  # video frames that the network behind a frozen encoder adds: none
 
@@ -70,6 +71,7 @@ class TrainConfig:
     batch_frames: int = 1  # frames averaged in one step
     blink_share: float = 0.12  # share of the steps spent on frames with closing eyes
     open_mouth_share: float = 0.12  # share spent on the frames with the widest mouths
+    pose_share: float = 0.2  # share of the steps that is even over poses, however rarely a pose occurs
     preview_every: int = 1000  # steps between two preview strips
     checkpoint_every: int = 500  # steps between two checkpoints
     init: InitConfig = field(default_factory=InitConfig)
@@ -79,6 +81,7 @@ class TrainConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     rates: RateConfig = field(default_factory=RateConfig)
     density: DensityConfig = field(default_factory=DensityConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
 
     @property
     def steps(self) -> int:

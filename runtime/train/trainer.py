@@ -20,6 +20,7 @@ from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights, random_patch
 from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
 from gstalker.runtime.train.sampler import FrameSampler
+from gstalker.runtime.train.trust import PixelTrust, weighed_by_matte
 
 ANCHOR_STEPS = 25  # the fields are evaluated at positions at most this many steps old
 MAX_BAD_STEPS = 20  # non-finite gradients in a row after which training gives up
@@ -36,10 +37,11 @@ class Trainer:
         self.run = run
         self.device = training_device(config.device)
         self.model = model.to(self.device)
-        self.tracks = tracks
+        self.tracks = tracks = weighed_by_matte(tracks, pictures)
         self.pictures = pictures
         m = dataset.manifest
         self.size_px = m.size_px
+        self.trust = PixelTrust(m.size_px, config.trust, config.steps, self.device)
         self.K = torch.from_numpy(intrinsics(m.focal_px, m.size_px, m.size_px)).float().to(self.device)
         self.optimizer = NamedAdam(model, config)
         self.sampler = FrameSampler(tracks, config)
@@ -88,6 +90,7 @@ class Trainer:
             background=plate, backend=self.device.type,
             screen_gradients=self.stats.screen_gradients,
         )  # fmt: skip
+        real, matte = self.trust.believed(self.step, rgb, alpha, real, matte)
         weights = pixel_weights(
             self.size_px, self.mouth_boxes[frame], self.eye_boxes[frame], float(self.tracks.confidence[frame]),
             self.config.losses,
@@ -150,6 +153,7 @@ class Trainer:
         extra["anchors/head"], extra["anchors/torso"] = self.anchors
         extra["stats/screen_gradients"] = self.stats.screen_gradients
         extra["stats/motion"] = self.stats.motion
+        extra["trust/usual"] = self.trust.usual
         extra["stats/frames"] = torch.tensor([self.stats.frames])
         return checkpoint.save_checkpoint(self.run, self.step, self.model, extra)
 
@@ -161,6 +165,7 @@ class Trainer:
         self.generator.set_state(tensors["random/growth"])
         self.sampler.generator.set_state(tensors["random/sampler"])
         self.anchors = Anchors(tensors["anchors/head"].to(self.device), tensors["anchors/torso"].to(self.device))
+        self.trust.usual = tensors.get("trust/usual", self.trust.usual).to(self.device)
         self.stats = density.DensityStats(
             tensors["stats/screen_gradients"].to(self.device),
             tensors["stats/motion"].to(self.device),
