@@ -49,7 +49,15 @@ MOUTH_BLENDSHAPES = (
     "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft",
     "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",
 )  # fmt: skip
+# What avatars heard before a run chose its own.
 EXPRESSION_BLENDSHAPES = (
     "eyeBlinkLeft", "eyeBlinkRight", "eyeSquintLeft", "eyeSquintRight", "browDownLeft", "browDownRight",
     "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
 )  # fmt: skip
+LID_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
+GAZE_BLENDSHAPES = (
+    "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight",
+    "eyeLookUpLeft", "eyeLookUpRight",
+)  # fmt: skip
+# All that may be a control. cheekSquint and noseSneer are left to the voice: trackers move them with smile and lip.
+UPPER_FACE_BLENDSHAPES = (*EXPRESSION_BLENDSHAPES, "eyeWideLeft", "eyeWideRight", *GAZE_BLENDSHAPES)
