@@ -74,7 +74,8 @@ namespace GStalker.Unity
                 Array.Clear(data, 0, data.Length);
                 return;
             }
-            _device.Add(AudioSettings.dspTime, SteadyClock.NowS + _bufferedS);
+            double nowS = SteadyClock.NowS;
+            _device.Add(AudioSettings.dspTime, nowS + _bufferedS, nowS);
             double heardAtS = _device.HeardAtS(AudioSettings.dspTime) + deviceLatencyS;
             Span<float> mono = _mono.AsSpan(0, count);
             playback.Player.Fill(mono, _rateHz, heardAtS, playback.TargetS(heardAtS));

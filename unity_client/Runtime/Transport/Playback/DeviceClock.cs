@@ -32,17 +32,20 @@ namespace GStalker.Transport
             _stepRun = _skipRun = 0;
         }
 
-        /// <summary>The device will play this moment of its own at this local time, it says.</summary>
-        public void Add(double deviceS, double heardAtS)
+        /// <summary>The device will play this moment of its own at this local time, it says. One that asks for it only
+        /// after it was to be heard has played all it had, without a word of its driver.</summary>
+        public void Add(double deviceS, double heardAtS, double askedAtS)
         {
             if (_line.Count > 0)
             {
-                double offS = heardAtS - _line.At(deviceS);
+                double dueS = _line.At(deviceS);
+                double offS = heardAtS - dueS;
+                bool ranDry = askedAtS > dueS && offS > SkipS;
                 int sign = Math.Abs(offS) > StepS ? Math.Sign(offS) : 0;
                 _stepRun = sign != 0 && sign == _stepSign ? _stepRun + 1 : 1;
                 _stepSign = sign;
                 _skipRun = Math.Abs(offS) > SkipS ? _skipRun + 1 : 0;
-                if (_skipRun >= SkipReadings || (sign != 0 && _stepRun >= StepReadings))
+                if (ranDry || _skipRun >= SkipReadings || (sign != 0 && _stepRun >= StepReadings))
                 {
                     Skips++;
                     Reset();

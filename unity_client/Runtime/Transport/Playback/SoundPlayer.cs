@@ -18,11 +18,15 @@ namespace GStalker.Transport
         private const double FastestCorrection = 0.005;
         private const double CorrectionTimeS = 2;
         private const double StaleS = 0.5; // a device that asked for nothing for so long is not playing
+        private const double GapS = 0.02; // of silence at a jump: where it is heard is known to milliseconds only
+        private const double FadeS = 0.005;
 
         private readonly object _gate = new object();
         private readonly SoundBuffer _buffer;
+        private readonly HeardRuns _runs = new HeardRuns();
         private double _positionS = double.NaN; // presentation time of the next sample to be filled
-        private double _blockAtS, _blockHeardAtS, _ratio = 1; // of the last block: its presentation and local time
+        private double _leaptFromS, _filledForS; // the latter: when the last block is heard, locally
+        private int _gapLeft, _risen = int.MaxValue; // samples of silence to come; samples since it was over
 
         public SoundPlayer(SoundBuffer buffer) => _buffer = buffer;
 
@@ -45,6 +49,8 @@ namespace GStalker.Transport
             {
                 _positionS = double.NaN;
                 IsSounding = false;
+                _gapLeft = 0;
+                _runs.Clear();
             }
         }
 
@@ -64,28 +70,33 @@ namespace GStalker.Transport
                     return;
                 }
                 LatencyS = Math.Max(0, heardAtS - SteadyClock.NowS);
+                _filledForS = heardAtS;
                 OffS = targetS - _positionS;
                 double limitS = IsSounding ? SkipS : SilentSkipS;
                 if (OffS < -limitS && OffS > -AnewS)
                 {
                     // A time that was heard must not come again: it is waited for.
-                    (_blockAtS, _blockHeardAtS, _ratio) = (_positionS, heardAtS, 0);
+                    _runs.Add(heardAtS, mono.Length / (double)rateHz, _positionS, 0);
                     IsSounding = false;
+                    _gapLeft = 0;
                     mono.Clear();
                     return;
                 }
-                if (!(Math.Abs(OffS) <= limitS))
-                {
-                    Skips += IsSounding ? 1 : 0;
-                    _positionS = targetS;
-                    OffS = 0;
-                }
+                int faded = !(Math.Abs(OffS) <= limitS) ? Leap(mono, rateHz, targetS) : 0;
                 double correction = Math.Max(-FastestCorrection, Math.Min(FastestCorrection, OffS / CorrectionTimeS));
-                _ratio = 1 + correction;
-                (_blockAtS, _blockHeardAtS) = (_positionS, heardAtS);
-                double step = _buffer.RateHz * _ratio / rateHz;
-                IsSounding = _buffer.Read(_positionS * _buffer.RateHz, step, mono);
-                _positionS += mono.Length * _ratio / rateHz;
+                double ratio = 1 + correction;
+                int silent = PassGap(mono.Length, rateHz, heardAtS, ratio);
+                if (silent > faded)
+                    mono.Slice(faded, silent - faded).Clear();
+                if (silent == mono.Length)
+                    return;
+                Span<float> sounding = mono.Slice(silent);
+                _runs.Add(heardAtS + silent / (double)rateHz, sounding.Length / (double)rateHz, _positionS, ratio);
+                IsSounding = _buffer.Read(_positionS * _buffer.RateHz, _buffer.RateHz * ratio / rateHz, sounding);
+                _positionS += sounding.Length * ratio / rateHz;
+                double fade = FadeS * rateHz;
+                for (int i = 0; i < sounding.Length && _risen < fade; i++)
+                    sounding[i] *= (float)(++_risen / Math.Ceiling(fade));
             }
         }
 
@@ -94,10 +105,44 @@ namespace GStalker.Transport
         {
             lock (_gate)
             {
-                double sinceS = localS - _blockHeardAtS;
-                heardS = _blockAtS + sinceS * _ratio;
-                return !double.IsNaN(_positionS) && Math.Abs(sinceS) < StaleS;
+                heardS = _runs.At(localS, LatencyS);
+                return !double.IsNaN(heardS) && Math.Abs(localS - _filledForS) < StaleS;
             }
+        }
+
+        // Goes on at another time; what was sounding ends without a click. Returns how many samples that took.
+        private int Leap(Span<float> mono, int rateHz, double targetS)
+        {
+            Skips += IsSounding ? 1 : 0;
+            int faded = 0;
+            if (OffS > SkipS)
+            {
+                (_leaptFromS, _gapLeft, _risen) = (_positionS, (int)Math.Round(GapS * rateHz), 0);
+                if (IsSounding)
+                {
+                    faded = Math.Min((int)(FadeS * rateHz), mono.Length);
+                    _buffer.Read(_positionS * _buffer.RateHz, _buffer.RateHz / (double)rateHz, mono.Slice(0, faded));
+                    for (int i = 0; i < faded; i++)
+                        mono[i] *= 1 - (i + 1) / (float)faded;
+                }
+            }
+            (_positionS, OffS) = (targetS, 0);
+            return faded;
+        }
+
+        // The silence of a jump: in its middle the heard time goes over. Returns how many of the samples are in it.
+        private int PassGap(int count, int rateHz, double heardAtS, double ratio)
+        {
+            int silent = Math.Min(count, _gapLeft);
+            int before = Math.Min(silent, Math.Max(0, _gapLeft - (int)Math.Round(GapS * rateHz) / 2));
+            double lengthS = silent / (double)rateHz, beforeS = before / (double)rateHz;
+            if (before > 0)
+                _runs.Add(heardAtS, beforeS, _leaptFromS, 0);
+            if (silent > before)
+                _runs.Add(heardAtS + beforeS, lengthS - beforeS, _positionS + ratio * beforeS, ratio);
+            _positionS += ratio * lengthS;
+            _gapLeft -= silent;
+            return silent;
         }
     }
 }
