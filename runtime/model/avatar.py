@@ -15,8 +15,11 @@ from gstalker.runtime.model.canonical import CanonicalGaussians
 from gstalker.runtime.model.deformation import DeformationConfig, DeformationField
 from gstalker.runtime.model.torso import TorsoConfig, TorsoField
 
+from gstalker.runtime.model.sittings import MEAN_SITTING, Sitting, Sittings, moved_pose, quat_product_matrix
 
 @dataclass(frozen=True)
+PICTURE_UNIT_PX = 100  # what `AvatarSetup.picture_unit_m` spans
+
 class AvatarConfig:
     """Sizes of the networks."""
 
@@ -78,7 +81,10 @@ STILL = Motion(None, None)
 class AvatarModel(nn.Module):
     """Canonical Gaussians and the networks that move them."""
 
-    def __init__(self, config: AvatarConfig, setup: AvatarSetup, canonical: CanonicalGaussians) -> None:
+    def __init__(
+        self, config: AvatarConfig, setup: AvatarSetup, canonical: CanonicalGaussians, clip_count: int = 0
+    ) -> None:
+        """Build the networks; `clip_count` training clips differ from each other (`sittings`)."""
         super().__init__()
         self.config = config
         self.setup = setup
@@ -104,6 +110,12 @@ class AvatarModel(nn.Module):
         self, audio_code: Tensor, expression: Tensor, head_pose: Tensor, anchors: Anchors | None = None
     ) -> Motion:
         """Deltas of one frame.
+        self.sittings = Sittings(
+            clip_count,
+            canonical.code_size,
+            head_px_m=float(setup.picture_unit_m) / PICTURE_UNIT_PX,
+            torso_px_m=float(setup.torso_unit_m) / PICTURE_UNIT_PX,
+        )
 
         Args:
             audio_code: (A,)
@@ -123,7 +135,13 @@ class AvatarModel(nn.Module):
         means = self.canonical.means.detach()
         return Anchors(means[self.canonical.head_movers].clone(), means[self.canonical.torso].clone())
 
-    def posed(self, camera_from_head: Tensor, camera_from_torso: Tensor, motion: Motion = STILL) -> PosedGaussians:
+    def posed(
+        self,
+        camera_from_head: Tensor,
+        camera_from_torso: Tensor,
+        motion: Motion = STILL,
+        sitting: Sitting = MEAN_SITTING,
+    ) -> PosedGaussians:
         """All Gaussians in camera space.
 
         Args:
@@ -134,6 +152,7 @@ class AvatarModel(nn.Module):
         movers, torso = c.head_movers, c.torso
         means = c.means
         quats = functional.normalize(c.quats_wxyz, dim=1)
+            sitting: how this clip departs from the mean of all.
         log_scales = c.log_scales
         logits = c.opacity_logits
         head_means, torso_means = means[movers], means[torso]
@@ -145,14 +164,15 @@ class AvatarModel(nn.Module):
             logits = torch.cat([logits[movers] + d_logit[:, 0], logits[movers.stop :]])
         if motion.torso is not None:
             torso_means = torso_means + motion.torso
-        poses = ((movers, camera_from_head, head_means), (torso, camera_from_torso, torso_means))
-        poses += ((c.head_static, camera_from_head, means[c.head_static]),)
+        head, torso_place = _placed(camera_from_head, sitting.head), _placed(camera_from_torso, sitting.torso)
+        parts = ((movers, head, head_means), (torso, torso_place, torso_means))
+        parts += ((c.head_static, head, means[c.head_static]),)
         return PosedGaussians(
-            means=torch.cat([m @ pose[:3, :3].T + pose[:3, 3] for _, pose, m in poses]),
-            quats_wxyz=torch.cat([quats[rows] @ quat_turn_matrix(pose[:3, :3]).T for rows, pose, _ in poses]),
+            means=torch.cat([m @ pose[:3, :3].T + pose[:3, 3] for _, (pose, _), m in parts]),
+            quats_wxyz=torch.cat([quats[rows] @ turn.T for rows, (_, turn), _ in parts]),
             scales=torch.exp(log_scales),
             opacities=torch.sigmoid(logits),
-            colors=c.colors(),
+            colors=c.colors(sitting.code),
         )
 
 
@@ -161,3 +181,12 @@ def quat_turn_matrix(rotation: Tensor) -> Tensor:
     w, x, y, z = rigid_rotation_quat_wxyz(rotation.detach().cpu().numpy()).tolist()
     rows = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
     return rotation.new_tensor(rows)
+def _placed(camera_from_part: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A part's pose (4, 4) with a sitting's offset, and the matrix (4, 4) that turns quaternions by it."""
+    turn = quat_turn_matrix(camera_from_part[:3, :3])
+    if offset is None:
+        return camera_from_part, turn
+    pose, quat_wxyz = moved_pose(camera_from_part, offset)
+    return pose, quat_product_matrix(quat_wxyz) @ turn
+
+

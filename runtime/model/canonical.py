@@ -24,20 +24,22 @@ class CanonicalGaussians(nn.Module):
         log_scales: (N, 3) natural log of metres, kept inside `log_scale_bounds`.
         opacity_logits: (N,)
         sh_coeffs: (N, 1, 3) degree 0.
+        looks: (N, K, 3) what each number of a sitting's appearance code adds to `sh_coeffs`.
         kinds: (N,) int64, ascending: KIND_HEAD_MOVER, KIND_TORSO, KIND_HEAD_STATIC.
     """
 
-    PARAMETERS = ("means", "quats_wxyz", "log_scales", "opacity_logits", "sh_coeffs")
+    PARAMETERS = ("means", "quats_wxyz", "log_scales", "opacity_logits", "sh_coeffs", "looks")
     means: nn.Parameter
     quats_wxyz: nn.Parameter
     log_scales: nn.Parameter
     opacity_logits: nn.Parameter
     sh_coeffs: nn.Parameter
+    looks: nn.Parameter
     kinds: Tensor
     log_scale_bounds: Tensor
 
     def __init__(self, values: dict[str, Tensor], kinds: Tensor, log_scale_bounds: tuple[float, float]) -> None:
-        """Take starting values by parameter name; rows must already be in `kinds` order.
+        """Take starting values by parameter name; rows must already be in `kinds` order; `looks` may be left out.
 
         Raises:
             ValueError: rows not sorted by kind, or parameters of different lengths.
@@ -45,6 +47,7 @@ class CanonicalGaussians(nn.Module):
         super().__init__()
         if not bool((kinds[1:] >= kinds[:-1]).all()):
             raise ValueError("CanonicalGaussians: rows must be sorted by kind (head movers, torso, head static).")
+        values = {"looks": torch.zeros(len(kinds), 0, 3), **values}
         for name in self.PARAMETERS:
             if len(values[name]) != len(kinds):
                 raise ValueError(f"CanonicalGaussians.{name}: expected {len(kinds)} rows, got {len(values[name])}.")
@@ -59,6 +62,17 @@ class CanonicalGaussians(nn.Module):
 
     def __len__(self) -> int:
         return len(self.kinds)
+
+    @property
+    def code_size(self) -> int:
+        """K, numbers of an appearance code; 0 for an avatar that has none."""
+        return self.looks.shape[1]
+
+    def with_looks(self, code_size: int) -> CanonicalGaussians:
+        """The same Gaussians with appearance codes of K numbers that change nothing yet."""
+        values = {name: getattr(self, name).detach() for name in self.PARAMETERS}
+        low, high = self.log_scale_bounds.tolist()
+        return CanonicalGaussians(values | {"looks": torch.zeros(len(self), code_size, 3)}, self.kinds, (low, high))
 
     @property
     def head_movers(self) -> slice:
@@ -94,6 +108,9 @@ class CanonicalGaussians(nn.Module):
         self.log_scales.clamp_(low, high)
         self.sh_coeffs.clamp_(-0.5 / SH_BAND_0, 0.5 / SH_BAND_0)
 
-    def colors(self) -> Tensor:
-        """(N, 3) display-space colours."""
-        return 0.5 + SH_BAND_0 * self.sh_coeffs[:, 0]
+    def colors(self, code: Tensor | None = None) -> Tensor:
+        """(N, 3) display-space colours, of the mean sitting or as an appearance code (K,) shifts them."""
+        coefficients = self.sh_coeffs[:, 0]
+        if code is not None and len(code):
+            coefficients = coefficients + torch.einsum("k,nkc->nc", code, self.looks)
+        return 0.5 + SH_BAND_0 * coefficients

@@ -79,3 +79,10 @@ class TorsoField(nn.Module):
     def rigid_motion(self, head_pose: Tensor) -> Tensor:
         """(..., 3) dx_m, dy_m, angle_rad in the torso plane, for head poses (..., 6)."""
         return self.rigid(self.normalised_pose(head_pose)) * self.rigid_std
+
+    @torch.no_grad()
+    def shift_rigid(self, by: Tensor) -> None:
+        """Add (3,) dx_m, dy_m, angle_rad to `rigid_motion` at every pose, in place."""
+        last = self.rigid[-1]
+        assert isinstance(last, nn.Linear)
+        last.bias += by / self.rigid_std

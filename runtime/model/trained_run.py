@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -98,22 +99,34 @@ def read_checkpoint(path: Path) -> tuple[int, dict[str, Tensor]]:
 
 
 def rebuild_model(config: AvatarConfig, tensors: dict[str, Tensor]) -> AvatarModel:
-    """The model of a checkpoint.
+    """The model of a checkpoint; one from before clips had numbers of their own (`sittings`) gets none.
 
     Raises:
         InputError: tensors are missing, left over or of other sizes than the settings say.
     """
     state = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
+    if not any(name.startswith("sittings.") for name in state):
+        state |= _no_sittings(state)
     try:
         setup = AvatarSetup(**{f.name: tensors[f"setup/{f.name}"] for f in dataclasses.fields(AvatarSetup)})
         values = {name: state[f"canonical.{name}"] for name in CanonicalGaussians.PARAMETERS}
         low, high = state["canonical.log_scale_bounds"].tolist()
         canonical = CanonicalGaussians(values, state["canonical.kinds"], (low, high))
-        model = AvatarModel(config, setup, canonical)
+        model = AvatarModel(config, setup, canonical, len(state["sittings.head"]))
         model.load_state_dict(state)
     except (KeyError, RuntimeError, ValueError) as error:
         raise InputError(f"checkpoint: its arrays do not fit the run's config.json ({error}). Train again.") from error
     return model
+
+
+def _no_sittings(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The arrays of an avatar whose clips are all alike."""
+    return {
+        "sittings.head": torch.zeros(0, 6),
+        "sittings.torso": torch.zeros(0, 3),
+        "sittings.codes": torch.zeros(0, 0),
+        "canonical.looks": torch.zeros(len(state.get("canonical.kinds", ())), 0, 3),
+    }
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from gstalker.runtime.model.audio_source import LOG_MEL, ONNX, HearingConfig, op
 from gstalker.runtime.model.avatar import AvatarConfig
 from gstalker.runtime.model.frozen_graph import file_sha256
 from gstalker.runtime.train.initialise import InitConfig
+from gstalker.runtime.model.sittings import SittingConfig
 from gstalker.runtime.train.pretrain_audio import PretrainConfig
 from gstalker.runtime.train.trust import TrustConfig
 
@@ -82,6 +83,7 @@ class TrainConfig:
     rates: RateConfig = field(default_factory=RateConfig)
     density: DensityConfig = field(default_factory=DensityConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
+    sittings: SittingConfig = field(default_factory=SittingConfig)
 
     @property
     def steps(self) -> int:

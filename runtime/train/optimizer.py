@@ -11,6 +11,7 @@ from gstalker.runtime.model.avatar import AvatarModel
 from gstalker.runtime.train.config import TrainConfig
 
 CANONICAL_PREFIX = "canonical."
+SITTINGS_PREFIX = "sittings."
 BETAS = (0.9, 0.99)
 EPSILON = 1e-15  # Kerbl et al. 2023: position gradients are tiny, Adam's usual epsilon would hold them still
 
@@ -22,15 +23,19 @@ class NonFiniteGradient(RuntimeError):
 def base_rate(name: str, config: TrainConfig, picture_unit_m: float) -> float:
     """Learning rate of a parameter before stage and decay."""
     rates = config.rates
-    by_canonical = {
+    by_name = {
         "canonical.means": rates.means * picture_unit_m,
         "canonical.quats_wxyz": rates.quats,
         "canonical.log_scales": rates.log_scales,
         "canonical.opacity_logits": rates.opacities,
         "canonical.sh_coeffs": rates.colors,
+        "canonical.looks": config.sittings.looks_rate,
+        "sittings.codes": config.sittings.code_rate,
     }
-    if name in by_canonical:
-        return by_canonical[name]
+    if name in by_name:
+        return by_name[name]
+    if name.startswith(SITTINGS_PREFIX):
+        return config.sittings.pose_rate
     if name.startswith("deformation.grid."):
         return rates.grid
     if name.startswith("audio."):
@@ -44,6 +49,8 @@ def stage_factor(name: str, step: int, config: TrainConfig) -> float:
     if step < config.stage1_steps:
         return 1.0 if canonical else 0.0
     progress = (step - config.stage1_steps) / max(config.stage2_steps - 1, 1)
+    if name.startswith(SITTINGS_PREFIX) and progress > 1 - config.sittings.settle_share:
+        return 0.0
     low = config.rates.final_share
     decay = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return decay * (config.rates.canonical_stage2 if canonical else 1.0)

@@ -12,13 +12,12 @@ from gstalker.runtime import regions
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.model.audio_encoder import AudioEncoder
-from gstalker.runtime.model.avatar import AvatarModel, AvatarSetup
+from gstalker.runtime.model.avatar import PICTURE_UNIT_PX, AvatarModel, AvatarSetup
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.frames import FrameTracks, PictureStore
 from gstalker.runtime.train.initialise import ReferenceView, canonical_from_views
 from gstalker.runtime.train.pretrain_audio import PretrainReport, lip_targets, pretrain_audio
 
-PICTURE_UNIT_PX = 100
 EXPRESSION_STD_FLOOR = 0.03  # a weight that hardly moves in the data must not be blown up
 RIGID_STEPS = 400  # updates that regress the torso's rigid motion on head pose; takes a second
 
@@ -95,24 +94,41 @@ def start_avatar(
     canonical, bounds_m = canonical_from_views(
         still, open_mouth, dataset.landmarks_head_m, m.focal_px, config.init, config.seed
     )
-    model = AvatarModel(config.avatar, avatar_setup(dataset, tracks, bounds_m), canonical)
+    canonical = canonical.with_looks(config.sittings.code_size)
+    model = AvatarModel(config.avatar, avatar_setup(dataset, tracks, bounds_m), canonical, len(names))
     model.audio.load_state_dict(encoder.state_dict())
-    fit_rigid_torso(model, tracks)
+    model.sittings.scatter_codes(torch.Generator().manual_seed(config.seed + 3))
+    fit_rigid_torso(model, tracks, offset_per_clip=config.sittings.torso_offset)
     return model, report
 
 
-def fit_rigid_torso(model: AvatarModel, tracks: FrameTracks) -> float:
+def fit_rigid_torso(model: AvatarModel, tracks: FrameTracks, *, offset_per_clip: bool) -> float:
     """Regress the torso's tracked rigid motion on head pose, in place.
 
+    Where a person sits differs from clip to clip, and a head's pose does not tell it: a regression over all clips
+    mistakes a nod for another seat. With an offset for each clip only motion within clips is learnt; the offsets
+    that are best for a regression are the clips' mean errors, so they need no variables of their own, and what
+    stays in the field is their mean.
+
     Returns:
-        the mean squared error left, in units of the motion's own variance (1 = head pose tells nothing).
+        the mean squared error left, in units of the motion's own variance (1 = head pose tells nothing); with
+        offsets, what is left beside them.
     """
     poses, motion = torch.from_numpy(tracks.head_pose), torch.from_numpy(tracks.torso_rigid)
+    clips = torch.from_numpy(tracks.clip_of_frame)
+    frames_of_clip = torch.bincount(clips).clamp(min=1).unsqueeze(1)
     optimizer = torch.optim.AdamW(model.torso.rigid.parameters(), lr=1e-2, weight_decay=1e-2)
-    error = torch.zeros(())
+    left = error = torch.zeros(())
     for _ in range(RIGID_STEPS):
-        error = ((model.torso.rigid_motion(poses) - motion) / model.torso.rigid_std).square().mean()
+        error = (model.torso.rigid_motion(poses) - motion) / model.torso.rigid_std
+        left = error
+        if offset_per_clip:
+            sums = error.new_zeros(len(frames_of_clip), 3).index_add(0, clips, error)
+            left = error - (sums / frames_of_clip)[clips]
         optimizer.zero_grad()
-        error.backward()
+        left.square().mean().backward()
         optimizer.step()
-    return float(error.detach())
+    with torch.no_grad():
+        error = (model.torso.rigid_motion(poses) - motion) / model.torso.rigid_std
+        model.torso.shift_rigid(-error.mean(dim=0) * model.torso.rigid_std)
+    return float(left.detach().square().mean())
