@@ -15,7 +15,7 @@ from gstalker.bridge.web.server import WebServer
 def page(browser: Browser, files_only: WebServer) -> Iterator[Page]:
     page = browser.page(files_only.url + "licences.html")
     page.evaluate(
-        """Promise.all(['frame_buffer', 'session_clock', 'playback'].map((name) => import(`/playback/${name}.js`)))
+        """Promise.all(['frame_buffer', 'session_clock', 'playback', 'sound'].map((name) => import(`/playback/${name}.js`)))
           .then((modules) => { Object.assign(window, ...modules); })"""
     )
     yield page
@@ -99,3 +99,31 @@ def test_late_frames_delay_picture_and_sound_and_silence_wins_the_delay_back(pag
         return delays;""",
     )
     assert delays == pytest.approx([0.0, 0.14, 0.5, 0.0])
+
+
+def test_sound_that_waits_moves_with_the_clock_after_the_device_stood(page: Page):
+    found = run(
+        page,
+        """const sound = new Sound(), made = [];
+        sound._context = { state: 'running', currentTime: 10, outputLatency: 0,
+          createBuffer: (_, length, rateHz) => ({ duration: length / rateHz, getChannelData: () => new Float32Array(length) }),
+          createBufferSource: () => {
+            const source = { connect() {}, start(...words) { source.started = words; }, stop() { source.stopped = true; } };
+            made.push(source);
+            return source;
+          } };
+        const come = (index, streamNowS) =>
+          sound.play({ sequence: index, speech_id: 0, time_s: index / 25, pcm: new Int16Array(640) }, 16000, streamNowS);
+        for (const index of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) come(index, 0); // presentation time 0 is heard at 10
+        const before = made.splice(0);
+        const stoodHeardS = sound.heardS(0.09); // it stood for 0.09 s: followed later, nothing is moved in sound
+        const resumedHeardS = sound.heardS(0.21); // for 0.21 s: the sound of that time is gone
+        return [stoodHeardS, resumedHeardS, before.every((s) => s.stopped), made.map((s) => s.started)];""",
+    )
+    stood_s, resumed_s, stopped, started = found
+    assert stood_s == pytest.approx(0.0)
+    assert resumed_s == pytest.approx(0.21)
+    assert stopped
+    # Of the sixth piece, from 0.20 to 0.24 s, the last 30 ms are left, and are heard at once; then the four others.
+    assert started[0] == pytest.approx([10.0, 0.01, 0.03])
+    assert [at_s for at_s, _, _ in started[1:]] == pytest.approx([10.03, 10.07, 10.11, 10.15])

@@ -8,7 +8,7 @@ export class Sound {
   constructor() {
     this._context = null;
     this._gain = null;
-    this._pieces = []; // what is scheduled: {source, timeS, endS, when}
+    this._pieces = []; // what is scheduled: {source, buffer, timeS, fromS, endS}
     this._contextFromStreamS = null;
     this.muted = false;
     this.hushed = false; // while the microphone speaks, lest it hears the avatar
@@ -74,20 +74,11 @@ export class Sound {
     const buffer = this._context.createBuffer(1, message.pcm.length, rateHz);
     const samples = buffer.getChannelData(0);
     for (let i = 0; i < samples.length; i++) samples[i] = message.pcm[i] / 32768;
-    const source = this._context.createBufferSource();
-    source.buffer = buffer;
-    source.connect(this._gain);
     const when = message.time_s + this._contextFromStreamS;
     const missedS = this._context.currentTime - when;
-    if (missedS >= buffer.duration) {
-      this.late++;
-      return;
-    }
     if (missedS > 0) this.late++;
-    source.start(Math.max(when, this._context.currentTime), Math.max(0, missedS));
-    const piece = { source, timeS: message.time_s, endS: message.time_s + buffer.duration, when };
-    this._pieces.push(piece);
-    source.onended = () => this._pieces.splice(this._pieces.indexOf(piece), 1);
+    if (missedS >= buffer.duration) return;
+    this._schedule(buffer, message.time_s, message.time_s, message.time_s + buffer.duration);
     this.scheduled.push({ timeS: message.time_s, when, speechId: message.speech_id });
     if (this.scheduled.length > HISTORY) this.scheduled.shift();
   }
@@ -95,9 +86,26 @@ export class Sound {
   /** Nothing of what was scheduled is to be heard after this presentation time. */
   cut(timeS) {
     for (const piece of this._pieces) {
-      if (piece.timeS >= timeS) piece.source.stop();
+      if (piece.fromS >= timeS) piece.source.stop();
       else if (piece.endS > timeS) piece.source.stop(timeS + this._contextFromStreamS);
+      piece.endS = Math.min(piece.endS, timeS);
     }
+  }
+
+  /** Have the part of a piece from one presentation time to another heard, less what is over already. */
+  _schedule(buffer, timeS, fromS, endS) {
+    const startS = Math.max(fromS, this._context.currentTime - this._contextFromStreamS);
+    if (startS >= endS) return;
+    const source = this._context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this._gain);
+    source.start(startS + this._contextFromStreamS, startS - timeS, endS - startS);
+    const piece = { source, buffer, timeS, fromS, endS };
+    this._pieces.push(piece);
+    source.onended = () => {
+      const place = this._pieces.indexOf(piece);
+      if (place >= 0) this._pieces.splice(place, 1);
+    };
   }
 
   /** Where on the audio context's clock a presentation time is heard. */
@@ -114,7 +122,19 @@ export class Sound {
     const wanted = this._contextNowS() - (streamNowS - this.delayS);
     const known = this._contextFromStreamS;
     const slackS = this.playing ? PLAYING_SLACK_S : IDLE_SLACK_S;
-    if (known === null || Math.abs(wanted - known) > slackS) this._contextFromStreamS = wanted;
+    if (known !== null && Math.abs(wanted - known) <= slackS) return;
+    this._contextFromStreamS = wanted;
+    if (known !== null) this._move(this._contextNowS() - known);
+  }
+
+  /** The clock jumped, as after the device stood: what waits to be heard moves with it, or its picture would be gone. */
+  _move(heardToS) {
+    const pieces = this._pieces;
+    this._pieces = [];
+    for (const piece of pieces) {
+      piece.source.stop();
+      this._schedule(piece.buffer, piece.timeS, Math.max(piece.fromS, heardToS), piece.endS);
+    }
   }
 
   /** What leaves the loudspeaker now, on the context's clock; null while there is no sound. */
