@@ -16,9 +16,11 @@ from gstalker.runtime.model.avatar import PICTURE_UNIT_PX, AvatarModel, AvatarSe
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.frames import FrameTracks, PictureStore
 from gstalker.runtime.train.initialise import ReferenceView, canonical_from_views
+from gstalker.runtime.train.more_views import diverse_frames
 from gstalker.runtime.train.pretrain_audio import PretrainReport, lip_targets, pretrain_audio
 
 EXPRESSION_STD_FLOOR = 0.03  # a weight that hardly moves in the data must not be blown up
+SEAT_WEIGHT = 0.01  # of a clip's mean error beside errors within clips; measured: docs/training.md
 RIGID_STEPS = 400  # updates that regress the torso's rigid motion on head pose; takes a second
 
 
@@ -42,6 +44,17 @@ def reference_views(dataset: Dataset, names: list[str], tracks: FrameTracks, pic
     ranked = np.argsort(np.where(trusted, opening, -1))
     widest = ranked[-1 - len(ranked) // 400]
     return _view(tracks, pictures, int(np.flatnonzero(at_reference)[0])), _view(tracks, pictures, int(widest))
+
+
+def further_views(
+    dataset: Dataset, names: list[str], tracks: FrameTracks, pictures: PictureStore, count: int
+) -> list[ReferenceView]:
+    """Up to `count` trusted frames of other head poses than the reference frame's, each unlike those before it."""
+    m = dataset.manifest
+    at_reference = (tracks.clip_of_frame == names.index(m.reference_clip)) & (tracks.index_in_clip == m.reference_frame)
+    trusted = tracks.confidence >= np.median(tracks.confidence) * 0.8
+    first = int(np.flatnonzero(at_reference)[0])
+    return [_view(tracks, pictures, f) for f in diverse_frames(tracks.head_pose, trusted, first, count)]
 
 
 def _view(tracks: FrameTracks, pictures: PictureStore, frame: int) -> ReferenceView:
@@ -91,8 +104,9 @@ def start_avatar(
     report = pretrain_audio(encoder, tracks, targets, config.pretrain, config.seed, on_pretrain_step)
     pictures.wait()
     still, open_mouth = reference_views(dataset, names, tracks, pictures)
+    further = further_views(dataset, names, tracks, pictures, config.init.views - 1)
     canonical, bounds_m = canonical_from_views(
-        still, open_mouth, dataset.landmarks_head_m, m.focal_px, config.init, config.seed
+        still, open_mouth, dataset.landmarks_head_m, m.focal_px, config.init, config.seed, further
     )
     canonical = canonical.with_looks(config.sittings.code_size)
     model = AvatarModel(config.avatar, avatar_setup(dataset, tracks, bounds_m), canonical, len(names))
@@ -105,10 +119,10 @@ def start_avatar(
 def fit_rigid_torso(model: AvatarModel, tracks: FrameTracks, *, offset_per_clip: bool) -> float:
     """Regress the torso's tracked rigid motion on head pose, in place.
 
-    Where a person sits differs from clip to clip, and a head's pose does not tell it: a regression over all clips
-    mistakes a nod for another seat. With an offset for each clip only motion within clips is learnt; the offsets
-    that are best for a regression are the clips' mean errors, so they need no variables of their own, and what
-    stays in the field is their mean.
+    Where a person sits differs from clip to clip by far more than the torso moves within one, and a head's pose
+    tells little of it: a plain regression takes a nod for another seat. With an offset for each clip, motion within
+    clips is learnt. The offsets that fit best are the clips' mean errors, so they need no variables of their own;
+    they are held to `SEAT_WEIGHT`, so that a head that moves far aside still takes the torso along.
 
     Returns:
         the mean squared error left, in units of the motion's own variance (1 = head pose tells nothing); with
@@ -118,17 +132,21 @@ def fit_rigid_torso(model: AvatarModel, tracks: FrameTracks, *, offset_per_clip:
     clips = torch.from_numpy(tracks.clip_of_frame)
     frames_of_clip = torch.bincount(clips).clamp(min=1).unsqueeze(1)
     optimizer = torch.optim.AdamW(model.torso.rigid.parameters(), lr=1e-2, weight_decay=1e-2)
-    left = error = torch.zeros(())
-    for _ in range(RIGID_STEPS):
+    seat_weight = SEAT_WEIGHT if offset_per_clip else 1.0
+
+    def errors() -> tuple[Tensor, Tensor]:
         error = (model.torso.rigid_motion(poses) - motion) / model.torso.rigid_std
-        left = error
-        if offset_per_clip:
-            sums = error.new_zeros(len(frames_of_clip), 3).index_add(0, clips, error)
-            left = error - (sums / frames_of_clip)[clips]
+        sums = error.new_zeros(len(frames_of_clip), 3).index_add(0, clips, error)
+        seat = (sums / frames_of_clip)[clips]
+        return error - seat, seat
+
+    for _ in range(RIGID_STEPS):
+        within, seat = errors()
         optimizer.zero_grad()
-        left.square().mean().backward()
+        (within.square().mean() + seat_weight * seat.square().mean()).backward()
         optimizer.step()
     with torch.no_grad():
-        error = (model.torso.rigid_motion(poses) - motion) / model.torso.rigid_std
-        model.torso.shift_rigid(-error.mean(dim=0) * model.torso.rigid_std)
-    return float(left.detach().square().mean())
+        within, seat = errors()
+        model.torso.shift_rigid(-seat.mean(dim=0) * model.torso.rigid_std)
+        seat = torch.zeros_like(seat) if offset_per_clip else seat - seat.mean(dim=0)
+        return float((within.square() + seat.square()).mean())
