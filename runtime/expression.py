@@ -56,6 +56,12 @@ def range_percentiles(name: str) -> tuple[float, float]:
     return LID_PERCENTILES if name in LID_BLENDSHAPES else RANGE_PERCENTILES
 
 
+def control_ranges(expression: np.ndarray, controls: Sequence[str]) -> list[tuple[float, float]]:
+    """(low, high) of each control over (F, E) tracked weights, exactly as float32 holds them."""
+    ends = [np.percentile(expression[:, e], range_percentiles(name)) for e, name in enumerate(controls)]
+    return [(float(np.float32(low)), float(np.float32(high))) for low, high in ends]
+
+
 def expression_weights(blendshapes: np.ndarray, names: Sequence[str], controls: Sequence[str]) -> np.ndarray:
     """One clip's weights as the field hears them.
 

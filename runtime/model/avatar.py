@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gstalker.kernels.camera import rigid_rotation_quat_wxyz
+from gstalker.runtime.landmarks import EXPRESSION_BLENDSHAPES
 from gstalker.runtime.model.audio_encoder import AudioEncoder, AudioEncoderConfig
 from gstalker.runtime.model.canonical import CanonicalGaussians
 from gstalker.runtime.model.deformation import DeformationConfig, DeformationField
+from gstalker.runtime.model.sittings import MEAN_SITTING, Sitting, Sittings, moved_pose, quat_product_matrix
 from gstalker.runtime.model.torso import TorsoConfig, TorsoField
 
-from gstalker.runtime.model.sittings import MEAN_SITTING, Sitting, Sittings, moved_pose, quat_product_matrix
-
-@dataclass(frozen=True)
 PICTURE_UNIT_PX = 100  # what `AvatarSetup.picture_unit_m` spans
 
+
+@dataclass(frozen=True)
 class AvatarConfig:
-    """Sizes of the networks."""
+    """Sizes of the networks, and which expression weights they hear."""
+
+    EARLIER: ClassVar[Mapping[str, object]] = {"controls": EXPRESSION_BLENDSHAPES}
 
     audio: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
     deformation: DeformationConfig = field(default_factory=DeformationConfig)
     torso: TorsoConfig = field(default_factory=TorsoConfig)
+    controls: tuple[str, ...] = EXPRESSION_BLENDSHAPES  # E names; training chooses them from what it sees
 
 
 @dataclass(frozen=True)
@@ -105,17 +110,17 @@ class AvatarModel(nn.Module):
             rigid_std=setup.torso_rigid_std,
             picture_unit_m=float(setup.torso_unit_m),
         )
-
-    def motion(
-        self, audio_code: Tensor, expression: Tensor, head_pose: Tensor, anchors: Anchors | None = None
-    ) -> Motion:
-        """Deltas of one frame.
         self.sittings = Sittings(
             clip_count,
             canonical.code_size,
             head_px_m=float(setup.picture_unit_m) / PICTURE_UNIT_PX,
             torso_px_m=float(setup.torso_unit_m) / PICTURE_UNIT_PX,
         )
+
+    def motion(
+        self, audio_code: Tensor, expression: Tensor, head_pose: Tensor, anchors: Anchors | None = None
+    ) -> Motion:
+        """Deltas of one frame.
 
         Args:
             audio_code: (A,)
@@ -147,12 +152,12 @@ class AvatarModel(nn.Module):
         Args:
             camera_from_head, camera_from_torso: (4, 4) rigid.
             motion: deltas, or STILL for the canonical shape.
+            sitting: how this clip departs from the mean of all.
         """
         c = self.canonical
         movers, torso = c.head_movers, c.torso
         means = c.means
         quats = functional.normalize(c.quats_wxyz, dim=1)
-            sitting: how this clip departs from the mean of all.
         log_scales = c.log_scales
         logits = c.opacity_logits
         head_means, torso_means = means[movers], means[torso]
@@ -176,11 +181,6 @@ class AvatarModel(nn.Module):
         )
 
 
-def quat_turn_matrix(rotation: Tensor) -> Tensor:
-    """(4, 4) matrix L with L @ q_wxyz = the quaternion of `rotation` (3, 3) times q."""
-    w, x, y, z = rigid_rotation_quat_wxyz(rotation.detach().cpu().numpy()).tolist()
-    rows = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
-    return rotation.new_tensor(rows)
 def _placed(camera_from_part: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:
     """A part's pose (4, 4) with a sitting's offset, and the matrix (4, 4) that turns quaternions by it."""
     turn = quat_turn_matrix(camera_from_part[:3, :3])
@@ -190,3 +190,8 @@ def _placed(camera_from_part: Tensor, offset: Tensor | None) -> tuple[Tensor, Te
     return pose, quat_product_matrix(quat_wxyz) @ turn
 
 
+def quat_turn_matrix(rotation: Tensor) -> Tensor:
+    """(4, 4) matrix L with L @ q_wxyz = the quaternion of `rotation` (3, 3) times q."""
+    w, x, y, z = rigid_rotation_quat_wxyz(rotation.detach().cpu().numpy()).tolist()
+    rows = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
+    return rotation.new_tensor(rows)

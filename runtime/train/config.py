@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.expression import ExpressionConfig
 from gstalker.runtime.model.audio_source import LOG_MEL, ONNX, HearingConfig, open_source
 from gstalker.runtime.model.avatar import AvatarConfig
 from gstalker.runtime.model.frozen_graph import file_sha256
@@ -82,6 +83,7 @@ class TrainConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     rates: RateConfig = field(default_factory=RateConfig)
     density: DensityConfig = field(default_factory=DensityConfig)
+    expression: ExpressionConfig = field(default_factory=ExpressionConfig)  # which weights become controls
     trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
     sittings: SittingConfig = field(default_factory=SittingConfig)
 
@@ -117,6 +119,10 @@ class TrainConfig:
         except ValueError as error:
             raise InputError(f"--lookahead-ms: {error}") from error
         return dataclasses.replace(self, avatar=dataclasses.replace(self.avatar, audio=encoder))
+
+    def with_controls(self, controls: tuple[str, ...]) -> TrainConfig:
+        """The same run with a field that hears these expression weights."""
+        return dataclasses.replace(self, avatar=dataclasses.replace(self.avatar, controls=controls))
 
     def with_hearing(self, source: str, model: Path | None) -> TrainConfig:
         """The same run with another source of audio features, and an encoder of its width behind it.

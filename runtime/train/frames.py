@@ -13,6 +13,7 @@ from torch import Tensor
 from gstalker.kernels.camera import rigid_inverse
 from gstalker.runtime import landmarks, regions
 from gstalker.runtime.dataset import Clip, Dataset
+from gstalker.runtime.expression import expression_weights
 from gstalker.runtime.model.audio_encoder import AudioEncoderConfig
 from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
@@ -28,7 +29,8 @@ class FrameTracks:
         camera_from_head, camera_from_torso: (F, 4, 4) float32, metres.
         head_pose: (F, 6) float32 rotation vector (rad) and translation (m) of avatar_from_head.
         torso_rigid: (F, 3) float32 dx_m, dy_m, angle_rad of the torso in avatar space, tracked.
-        expression: (F, E) float32 weights of EXPRESSION_BLENDSHAPES.
+        expression: (F, E) float32 weights that the field hears (`runtime.expression`).
+        blink: (F, 2) float32 tracked eyeBlink weights, left and right, whether heard or not.
         mouth_shapes: (F, 27) float32 weights of MOUTH_BLENDSHAPES.
         landmarks_px: (F, 478, 2) float32.
         confidence: (F,) float32 of the pose, 0..1.
@@ -42,6 +44,7 @@ class FrameTracks:
     head_pose: np.ndarray
     torso_rigid: np.ndarray
     expression: np.ndarray
+    blink: np.ndarray
     mouth_shapes: np.ndarray
     landmarks_px: np.ndarray
     confidence: np.ndarray
@@ -54,17 +57,19 @@ def frame_tracks(
     space: AvatarSpace,
     encoder: AudioEncoderConfig,
     source: AudioSource | None = None,
+    controls: tuple[str, ...] = landmarks.EXPRESSION_BLENDSHAPES,
 ) -> FrameTracks:
     """Read tracks and sound of the named clips; windows of sound never cross from one clip into another.
 
     Args:
         encoder: says how far a window reaches.
         source: makes features of the sound; log-mel if None.
+        controls: names of the E weights that the field hears.
     """
     source = source or LogMelSource()
     manifest = dataset.manifest
     columns = manifest.blendshape_names
-    expression = [columns.index(n) for n in landmarks.EXPRESSION_BLENDSHAPES]
+    lids = [columns.index(n) for n in landmarks.LID_BLENDSHAPES]
     mouth = [columns.index(n) for n in landmarks.MOUTH_BLENDSHAPES]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in FrameTracks.__dataclass_fields__}
     for clip_index, name in enumerate(names):
@@ -80,7 +85,8 @@ def frame_tracks(
         parts["camera_from_torso"].append(torso_pose.astype(np.float32))
         parts["head_pose"].append(head_pose_vector(avatar_from_head).astype(np.float32))
         parts["torso_rigid"].append((tracks.torso_motion * [metres_per_px, metres_per_px, 1]).astype(np.float32))
-        parts["expression"].append(tracks.blendshapes[:, expression])
+        parts["expression"].append(expression_weights(tracks.blendshapes, columns, controls))
+        parts["blink"].append(tracks.blendshapes[:, lids])
         parts["mouth_shapes"].append(tracks.blendshapes[:, mouth])
         parts["landmarks_px"].append(tracks.landmarks_px)
         parts["confidence"].append(tracks.pose_confidence)

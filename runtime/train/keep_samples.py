@@ -6,25 +6,29 @@ import numpy as np
 
 from gstalker.kernels.camera import rigid_inverse
 from gstalker.runtime.dataset import Dataset
+from gstalker.runtime.expression import RANGE_PERCENTILES, control_ranges
 from gstalker.runtime.model.driving_samples import DrivingSamples
 from gstalker.runtime.poses import AvatarSpace
 from gstalker.runtime.train.frames import FrameTracks, PictureStore
 
 SAMPLES = 300
-RANGE_PERCENTILES = (2.0, 98.0)
 BLINK_SEEN = 0.4  # mean blink weight of both eyes that counts as one
-BLINK_COLUMNS = (0, 1)  # eyeBlinkLeft, eyeBlinkRight lead EXPRESSION_BLENDSHAPES
 
 
 def driving_samples(
-    dataset: Dataset, names: list[str], tracks: FrameTracks, pictures: PictureStore, space: AvatarSpace
+    dataset: Dataset,
+    names: list[str],
+    tracks: FrameTracks,
+    pictures: PictureStore,
+    space: AvatarSpace,
+    controls: tuple[str, ...],
 ) -> DrivingSamples:
     """Samples spread evenly over all training frames, and the calmest clip as idle motion."""
     count = len(tracks.clip_of_frame)
     rows = np.unique(np.linspace(0, count - 1, min(SAMPLES, count)).astype(int))
     calm = tracks.clip_of_frame == calmest_clip(tracks)
     avatar_from_camera = rigid_inverse(space.camera_from_avatar)
-    low, high = np.percentile(tracks.expression, RANGE_PERCENTILES, axis=0)
+    low, high = np.array(control_ranges(tracks.expression, controls)).reshape(len(controls), 2).T
     pose_low, pose_high = np.percentile(tracks.head_pose, RANGE_PERCENTILES, axis=0)
     m = dataset.manifest
     clip = pictures.clip(names.index(m.reference_clip))
@@ -50,6 +54,6 @@ def calmest_clip(tracks: FrameTracks) -> int:
     for clip in range(int(tracks.clip_of_frame.max()) + 1):
         rows = tracks.clip_of_frame == clip
         travel = tracks.head_pose[rows].std(axis=0).sum()
-        blinks = tracks.expression[rows][:, BLINK_COLUMNS].mean(axis=1).max()
+        blinks = tracks.blink[rows].mean(axis=1).max()
         scores.append((0 if blinks > BLINK_SEEN else 1, travel))
     return min(range(len(scores)), key=scores.__getitem__)

@@ -13,12 +13,15 @@ from torch.utils.tensorboard import SummaryWriter
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.lpips import Lpips
+from gstalker.runtime.expression import choose_controls
 from gstalker.runtime.model import trained_run
 from gstalker.runtime.model.audio_source import AudioSource, open_source
 from gstalker.runtime.poses import avatar_space
+from gstalker.runtime.seen import write_seen
 from gstalker.runtime.train import checkpoint, frames, setup
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.keep_samples import driving_samples
+from gstalker.runtime.train.keep_seen import person_seen
 from gstalker.runtime.train.preview import write_preview
 from gstalker.runtime.train.trainer import Trainer, training_device
 
@@ -85,6 +88,7 @@ def train(
     space = avatar_space(dataset)
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
+        config = config.with_controls(choose_controls(dataset, names, config.expression))
         facts = trained_run.RunFacts(
             dataset=str(Path(dataset_folder).resolve()),
             size_px=dataset.manifest.size_px,
@@ -99,7 +103,7 @@ def train(
     elif config.losses.lpips > 0 and lpips_weights is not None:
         perceptual = Lpips(lpips_weights)
     pictures = frames.PictureStore(dataset, names)
-    tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio, source)
+    tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio, source, config.avatar.controls)
     if restored is None:
         progress.stage("listening", config.pretrain.steps)
         model, report = setup.start_avatar(
@@ -110,7 +114,8 @@ def train(
             f"(mean shape {report.mean_shape_error_px:.2f} px); {len(model.canonical)} Gaussians to start with"
         )
         trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
-        driving_samples(dataset, names, tracks, pictures, space).save(run)
+        driving_samples(dataset, names, tracks, pictures, space, config.avatar.controls).save(run)
+        write_seen(run, person_seen(dataset, names, tracks, config.avatar.controls))
         (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
     else:
         model = trained_run.rebuild_model(config.avatar, restored[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gstalker.runtime import landmarks, regions
+from gstalker.runtime import regions
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.frames import FrameTracks
 
@@ -23,8 +23,7 @@ class FrameSampler:
         usable = tracks.confidence >= MIN_CONFIDENCE
         if not usable.any():
             usable = np.ones(len(tracks.confidence), bool)
-        blink = [landmarks.EXPRESSION_BLENDSHAPES.index(n) for n in ("eyeBlinkLeft", "eyeBlinkRight")]
-        closing = usable & (tracks.expression[:, blink].max(axis=1) >= BLINK_WEIGHT)
+        closing = usable & (tracks.blink.max(axis=1) >= BLINK_WEIGHT)
         opening = regions.lip_opening_px(tracks.landmarks_px)
         wide = usable & (opening >= np.quantile(opening[usable], WIDE_MOUTH_QUANTILE))
         everything = np.flatnonzero(usable)
