@@ -42,6 +42,7 @@ class Export:
         from gstalker.export.likeness import likeness_from, not_stated
         from gstalker.export.write import export_avatar
         from gstalker.runtime.bundle_files import refuse_existing
+        from gstalker.runtime.seen import seen_lines
 
         console = Console(stderr=True, highlight=False)
         refuse_existing(self.out, overwrite=self.overwrite)
@@ -61,3 +62,5 @@ class Export:
             f"graphs against the training code: worst is {worst.output}, off by {worst.worst:.1e} "
             f"with {worst.allowance:.1e} allowed"
         )
+        for line in seen_lines(bundle.manifest.seen):
+            print(line)

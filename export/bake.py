@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from gstalker.export.asked_faces import asked_faces, seen_of_samples
 from gstalker.export.baked_avatar import (
     BakedAudio,
     BakedAvatar,
@@ -23,13 +24,13 @@ from gstalker.export.baked_avatar import (
 )
 from gstalker.kernels.gaussians import Gaussians
 from gstalker.runtime.bundle import Golden, IdleMotion
-from gstalker.runtime.landmarks import EXPRESSION_BLENDSHAPES
 from gstalker.runtime.model.audio_encoder import LEAKY_SLOPE, AudioEncoder
 from gstalker.runtime.model.avatar import AvatarModel
 from gstalker.runtime.model.deformation import DeformationField
 from gstalker.runtime.model.driving_samples import DrivingSamples, load_driving_samples
 from gstalker.runtime.model.torso import TorsoField
 from gstalker.runtime.model.trained_run import load_run
+from gstalker.runtime.seen import read_seen
 
 TORSO_STILL_PX = 0.05  # a torso Gaussian that never moves further than this, over all poses seen, is not sent
 GOLDEN_ROWS = 4
@@ -63,7 +64,9 @@ def bake_run(run: Path, name: str) -> BakedAvatar:
     field = model.deformation
     # The field normalises expression weights; the shift becomes part of the first layer, behind the gate.
     shift = field.from_expression(-field.expression_mean / field.expression_std)
-    low_m, high_m, log_scale_low, log_scale_high = mover_extremes(model, samples, torso_rows)
+    seen = read_seen(run) or seen_of_samples(samples, model.config.controls)
+    faces = asked_faces(samples, seen, model.config.controls)
+    low_m, high_m, log_scale_low, log_scale_high = mover_extremes(model, samples, torso_rows, faces)
     return BakedAvatar(
         name=name,
         canonical=canonical,
@@ -77,7 +80,7 @@ def bake_run(run: Path, name: str) -> BakedAvatar:
         deformation=bake_deformation(field),
         torso=bake_torso(model.torso),
         golden=golden_rows(model, samples, torso_rows),
-        expression_names=EXPRESSION_BLENDSHAPES,
+        expression_names=model.config.controls,
         expression_low=samples.expression_low,
         expression_high=samples.expression_high,
         head_pose_low=samples.head_pose_low,
@@ -97,6 +100,7 @@ def bake_run(run: Path, name: str) -> BakedAvatar:
         mover_log_scale_high=log_scale_high,
         thumbnail_rgb=np.asarray(Image.fromarray(samples.reference_rgb).resize((THUMBNAIL_PX, THUMBNAIL_PX))),
         plate_rgb=samples.plate_rgb,
+        seen=seen,
     )
 
 
@@ -130,9 +134,12 @@ def natural_gaussians(model: AvatarModel, order: Tensor) -> Gaussians:
 
 
 def mover_extremes(
-    model: AvatarModel, samples: DrivingSamples, torso_rows: Tensor
+    model: AvatarModel, samples: DrivingSamples, torso_rows: Tensor, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Corners (3,) of what movers reach over the sampled frames, each in its part's space, and of log-scales."""
+    """Corners (3,) of what movers reach over the sampled frames, each in its part's space, and of log-scales.
+
+    `faces` (n, E) are expressions that can be asked for besides, here shown to as many of the sampled moments.
+    """
     c = model.canonical
     head, torso = c.means[c.head_movers], c.means[torso_rows]
     log_scales = c.log_scales[c.head_movers]
@@ -140,8 +147,11 @@ def mover_extremes(
     scale_low = float(c.log_scales.min())
     scale_high = float(c.log_scales.max())
     codes = model.audio(torch.from_numpy(samples.mel_windows))[:, 0]
-    rows = zip(codes, torch.from_numpy(samples.expression), torch.from_numpy(samples.head_pose), strict=True)
-    for code, expression, pose in rows:
+    shown = np.linspace(0, len(codes) - 1, len(faces)).astype(int)  # moments that the faces are shown at
+    moments = np.concatenate([np.arange(len(codes)), shown])
+    expressions = torch.from_numpy(np.concatenate([samples.expression, faces]))
+    poses = torch.from_numpy(samples.head_pose[moments])
+    for code, expression, pose in zip(codes[moments], expressions, poses, strict=True):
         deltas = model.deformation(head, code, expression)
         reached = torch.cat([head + deltas[:, :3], torso + model.torso(torso, pose)])
         low, high = torch.minimum(low, reached.amin(0)), torch.maximum(high, reached.amax(0))

@@ -11,6 +11,7 @@ import numpy as np
 
 from gstalker.kernels.gaussians import Gaussians
 from gstalker.runtime.bundle import Golden, IdleMotion
+from gstalker.runtime.seen import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class BakedAvatar:
         torso_origin_avatar_m: (3,) float64 the torso's pivot at rest.
         mover_low_m, mover_high_m: (3,) extremes of all movers, each in its part's space, over training.
         mover_log_scale_low, mover_log_scale_high: extremes of their log-scales over training.
+        seen: ranges and emotions of the person.
         thumbnail_rgb: (h, w, 3) uint8; plate_rgb: (size_px, size_px, 3) uint8 backdrop.
     """
 
@@ -147,3 +149,4 @@ class BakedAvatar:
     mover_log_scale_high: float
     thumbnail_rgb: np.ndarray
     plate_rgb: np.ndarray
+    seen: Seen = NOTHING_SEEN

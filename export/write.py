@@ -92,6 +92,7 @@ def bundle_of(avatar: BakedAvatar, likeness: Likeness) -> AvatarBundle:
         likeness=likeness,
         conventions=dict(CONVENTIONS),
         files={},
+        seen=avatar.seen,
     )
     return AvatarBundle(
         manifest=manifest,

@@ -2,6 +2,8 @@
 
 The format has its own version, apart from the program's and the wire's:
     1  first published form
+    2  with what was seen of the person (`seen`): ranges of all tracked weights, and emotions of its own. A bundle of
+       version 1 is read as one in which nothing of this was kept.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from dataclasses import dataclass
 
 from gstalker.runtime.audio import LogMelConfig
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.seen import NOTHING_SEEN, Seen
 from gstalker.runtime.strict_json import parse_json, read_as
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, 2)
 MAX_GAUSSIANS = 2_000_000
 MAX_MANIFEST_BYTES = 4 << 20
 NOT_STATED = "not stated"
@@ -158,11 +162,15 @@ class BundleManifest:
     likeness: Likeness
     conventions: dict[str, str]
     files: dict[str, FileEntry]
+    seen: Seen = NOTHING_SEEN  # from format 2 on
 
 
 def manifest_json(manifest: BundleManifest) -> bytes:
     """The bytes of `avatar.json`."""
-    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False, allow_nan=False)
+    fields = dataclasses.asdict(manifest)
+    if manifest.format_version == 1:
+        del fields["seen"]
+    text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode("utf-8")
 
 
@@ -179,11 +187,14 @@ def parse_manifest(data: bytes, where: str) -> BundleManifest:
     fields = parse_json(data, where, "an avatar bundle")
     if not isinstance(fields, dict) or "format_version" not in fields:
         raise InputError(f"{where}: expected the JSON of an avatar bundle with format_version, got something else.")
-    if fields["format_version"] != FORMAT_VERSION:
+    version = fields["format_version"]
+    if type(version) is not int or version not in READ_VERSIONS:
         raise InputError(
-            f"{where}: expected bundle format {FORMAT_VERSION}, got {fields['format_version']!r}. "
+            f"{where}: expected bundle format {' or '.join(map(str, READ_VERSIONS))}, got {version!r}. "
             "Export the avatar again with this version of gstalker, or use the version that wrote it."
         )
+    if version == 1 and "seen" not in fields:
+        fields = {**fields, "seen": {"ranges": [], "emotions": []}}
     manifest = read_as(BundleManifest, fields, where)
     check_manifest(manifest, where)
     return manifest
@@ -274,11 +285,14 @@ def check_manifest(manifest: BundleManifest, where: str) -> None:
             "minima < maxima",
             box,
         ),
-        ("conventions", manifest.conventions == CONVENTIONS, "those of format 1", "others"),
+        ("conventions", manifest.conventions == CONVENTIONS, "those of this format", "others"),
     )
     for field, holds, expected, got in rules:
         if not holds:
             raise InputError(f"{where}: {field}: expected {expected}, got {got}. Export the avatar again.")
+    problem = manifest.seen.problem({c.name: (c.low, c.high) for c in manifest.controls})
+    if problem or (manifest.format_version == 1 and manifest.seen != NOTHING_SEEN):
+        raise InputError(f"{where}: seen.{problem or ': expected nothing in format 1'}. Export the avatar again.")
 
 
 def _all_within(values: tuple[int, ...], low: int, high: int) -> bool:

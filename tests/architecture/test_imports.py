@@ -16,6 +16,7 @@ BUNDLE = (
     "runtime.bundle_manifest",
     "runtime.graph_check",
     "runtime.ply",
+    "runtime.seen",
     "runtime.strict_json",
 )
 
@@ -32,11 +33,14 @@ MAY_IMPORT = {
         "runtime.errors",
         "runtime.infer",
         "runtime.landmarks",
+        "runtime.emotions",
     ),
     "bridge": (
         "kernels",
         "runtime.bundle",
         "runtime.bundle_manifest",
+        "runtime.seen",
+        "runtime.emotions",
         "runtime.infer",
         "runtime.audio",
         "runtime.audio_stream",

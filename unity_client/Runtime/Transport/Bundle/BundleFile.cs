@@ -11,7 +11,7 @@ namespace GStalker.Transport
     /// <summary>An avatar bundle, a folder or a zip of one: its manifest, and its files checked by size and sha256.</summary>
     public sealed class BundleFile
     {
-        private const int FormatVersion = 1;
+        private const int OldestFormat = 1, NewestFormat = 2;
         private const long MostBytes = 512L << 20;
         private const int MostManifestBytes = 4 << 20;
 
@@ -54,10 +54,10 @@ namespace GStalker.Transport
                 throw new AvatarException($"{path}: expected an avatar bundle with avatar.json, found none. Run `gstalker export` to make one.");
             var bundle = new BundleFile(Json.Parse(Encoding.UTF8.GetString(manifest), $"{path}/avatar.json"));
             long version = bundle.Manifest["format_version"].Whole;
-            if (version != FormatVersion)
+            if (version < OldestFormat || version > NewestFormat)
             {
                 throw new AvatarException(
-                    $"{path}/avatar.json: expected bundle format {FormatVersion}, got {version}. Export the avatar again " +
+                    $"{path}/avatar.json: expected bundle format {OldestFormat} to {NewestFormat}, got {version}. Export the avatar again " +
                     "with this version of gstalker, or use the package that belongs to it.");
             }
             using var sha256 = SHA256.Create();
