@@ -75,6 +75,10 @@ class Serve:
     idle: bool = True
     """Idle motion; without it the avatars hold still but for their mouths."""
 
+    emotion_from_speech: str | None = None
+    """Blend in this emotion of the avatars as strongly as they speak: louder and higher than usual is stronger, silence
+    is none. A heuristic on sound level and pitch; it does not read feelings. Without it no emotion comes by itself."""
+
     max_clients: int = 64
     """How many clients may be connected; more are refused."""
 
@@ -205,7 +209,10 @@ class Serve:
         from gstalker.bridge.server.options import Limits, ServeOptions, SessionOptions
 
         return ServeOptions(
-            session=SessionOptions(lead_s=self.lead_s, seed=self.seed, idle=self.idle, loop=self.loop),
+            session=SessionOptions(
+                *(self.lead_s, self.seed, self.idle, self.loop),
+                emotion_from_speech=self.emotion_from_speech or "",
+            ),
             limits=Limits(client_count=self.max_clients, private_session_count=self.max_sessions),
             start_now=self.start == "now",
             exit_when_done=self.exit_when_done,

@@ -12,7 +12,7 @@ import numpy as np
 
 from gstalker.bridge.errors import ControlRefused
 from gstalker.bridge.server.blend import Blend
-from gstalker.bridge.server.emotions import emotion_shares
+from gstalker.bridge.server.emotions import known_emotions
 from gstalker.bridge.server.head_pose import (
     COMPONENT_NAMES,
     head_matrix,
@@ -76,7 +76,7 @@ class FaceControls:
         self._high = np.array([c.high for c in manifest.controls], np.float64).reshape(count)
         self._head_low = np.array(manifest.head_pose_range.low)
         self._head_high = np.array(manifest.head_pose_range.high)
-        self._emotions = emotion_shares(manifest.controls)
+        self._emotions = known_emotions(manifest)
         self._gaze = np.array([_GAZE.get(name, (0, 0)) for name in self._names], np.float64).reshape(count, 2)
         self.idle_enabled, self.seed = True, seed
         self._life = IdleLife(manifest, idle, seed)
@@ -133,13 +133,12 @@ class FaceControls:
         if name and name not in self._emotions:
             known = ", ".join(self._emotions) or "none at all"
             raise ControlRefused("bad_value", f"emotion_name: expected one of {known}, got {name!r}.")
-        shares = self._emotions[name] if name else np.full(len(self._low), np.nan)
-        touched = np.isfinite(shares)
-        values = self._low + np.where(touched, shares, 0.0) * (self._high - self._low)
-        strengths = np.full(len(touched), min(max(float(strength), 0.0), 1.0))
-        strengths[~touched] = 0.0
+        strengths, values = np.zeros(len(self._low)), np.zeros(len(self._low))
+        if name:
+            strengths = min(max(float(strength), 0.0), 1.0) * self._emotions[name].touched
+            values = self._emotions[name].weights
         self._emotion = self._emotion.changed(frame, self._frames(blend_s), strengths, values)
-        return ""
+        return self._emotions[name].caveat(name) if name and strength > 0 else ""
 
     def set_gaze(self, frame: int, direction: tuple[float, float] | None, blend_s: float) -> str:
         """Hold the eyes at (yaw, pitch), rad: to the picture's right and down; None gives them back.
@@ -219,14 +218,22 @@ class FaceControls:
 
     # Frames.
 
-    def at(self, frame: int) -> Controls:
-        """What drives a frame >= 0 besides the voice."""
-        untouched = self._expression.idle and self._emotion.idle and self._eyes.idle and self._head.idle
+    def at(self, frame: int, heard_emotion: str = "", heard_strength: float = 0.0) -> Controls:
+        """What drives a frame >= 0 besides the voice.
+
+        Args:
+            frame: which.
+            heard_emotion, heard_strength: what the voice itself was taken for; whatever is asked for goes over it.
+        """
+        heard = self._emotions[heard_emotion] if heard_strength > 0 else None
+        untouched = heard is None and self._expression.idle and self._emotion.idle and self._eyes.idle and self._head.idle
         blended = self._life_from is not None and frame < self._life_from[0] + self._frames(IDLE_BLEND_S)
         if untouched and not blended and self._live_at is None and self.idle_enabled:
             return self._life.controls(frame)
         base = self._base(frame)
         expression = base.expression
+        if heard is not None:
+            expression = expression + heard_strength * heard.touched * (heard.weights - expression)
         for layer in (self._emotion, self._eyes, self._expression):
             expression = layer.apply(frame, expression)
         head = self._head.apply(frame, base.head)

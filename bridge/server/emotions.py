@@ -1,42 +1,56 @@
-"""Emotions for avatars whose bundle brings none: which facial weights each raises, by their ARKit names."""
+"""The emotions that an avatar can be asked for: its bundle's own, or prototypes where the bundle brings none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from gstalker.runtime.bundle_manifest import Control
-
-# Weights are shares of the range that the control had in training: 1 is as strong as the person was ever seen.
-# The prototypes are those of the Facial Action Coding System, its action units written as ARKit weights.
-# Source: Ekman, Friesen, Hager 2002, Facial Action Coding System, Investigator's Guide, table 10-1: happiness
-# 6 + 12, sadness 1 + 4 + 15, surprise 1 + 2 + 5 + 26, fear 1 + 2 + 4 + 5 + 20, anger 4 + 5 + 7 + 23, disgust 9 + 15.
-# "thoughtful" is ours: one brow down, a slight squint.
-_BOTH = {
-    "happy": {"cheekSquint": 0.8, "eyeSquint": 0.7, "mouthSmile": 0.8, "browOuterUp": 0.2},
-    "sad": {"browInnerUp": 0.9, "browDown": 0.3, "mouthFrown": 0.7, "eyeSquint": 0.2},
-    "surprised": {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.8, "jawOpen": 0.2},
-    "afraid": {"browInnerUp": 1.0, "browOuterUp": 0.5, "browDown": 0.3, "eyeWide": 0.9, "mouthStretch": 0.5},
-    "angry": {"browDown": 1.0, "eyeSquint": 0.6, "eyeWide": 0.3, "mouthPress": 0.5},
-    "disgusted": {"noseSneer": 0.9, "browDown": 0.5, "eyeSquint": 0.6, "mouthFrown": 0.4, "mouthUpperUp": 0.4},
-    "thoughtful": {"browDown": 0.4, "eyeSquint": 0.5, "browInnerUp": 0.2},
-}
+from gstalker.runtime.bundle_manifest import BundleManifest
+from gstalker.runtime.emotions import prototype_shares
+from gstalker.runtime.seen import NOTHING_SEEN, WEAK_SUPPORT
 
 
-def emotion_shares(controls: Sequence[Control]) -> dict[str, np.ndarray]:
-    """Emotions that this avatar can show at all.
+@dataclass(frozen=True, eq=False)
+class KnownEmotion:
+    """One emotion of one avatar.
 
-    Returns:
-        Name -> (E,) share of each control's trained range, NaN where the emotion leaves the control alone.
+    Attributes:
+        weights: (E,) of each control at full strength, within its range.
+        touched: (E,) bool; the other controls are left alone.
+        support: 0..1, how much of it was seen of the person; None where nobody measured it.
     """
-    found: dict[str, np.ndarray] = {}
-    for name, weights in _BOTH.items():
-        shares = np.array([_share(c.name, weights) for c in controls], np.float64).reshape(len(controls))
-        if np.isfinite(shares).any():
-            found[name] = shares
-    return found
+
+    weights: np.ndarray
+    touched: np.ndarray
+    support: float | None
+
+    def caveat(self, name: str) -> str:
+        """A line for a person where little of the emotion can be shown, else empty."""
+        if self.support is None or self.support >= WEAK_SUPPORT:
+            return ""
+        return f"weak: of {name} as much as {100 * self.support:.0f} % was seen of this person"
 
 
-def _share(control: str, weights: dict[str, float]) -> float:
-    return weights.get(control.removesuffix("Left").removesuffix("Right"), np.nan)
+def known_emotions(manifest: BundleManifest) -> dict[str, KnownEmotion]:
+    """Name -> emotion.
+
+    A bundle that says what was seen of its person (from format 2 on) lists the emotions itself, even if those are
+    none. For others an emotion is a share of each control's range, 1 as strong as the person was ever seen.
+    """
+    names = tuple(c.name for c in manifest.controls)
+    low = np.array([c.low for c in manifest.controls], np.float64).reshape(len(names))
+    high = np.array([c.high for c in manifest.controls], np.float64).reshape(len(names))
+    if manifest.seen != NOTHING_SEEN:
+        found = {}
+        for emotion in manifest.seen.emotions:
+            weights = np.array([emotion.targets.get(name, np.nan) for name in names], np.float64).reshape(len(names))
+            found[emotion.name] = _known(weights, low, high, emotion.support)
+        return found
+    shares = prototype_shares(names)
+    return {name: _known(low + share * (high - low), low, high, None) for name, share in shares.items()}
+
+
+def _known(weights: np.ndarray, low: np.ndarray, high: np.ndarray, support: float | None) -> KnownEmotion:
+    touched = np.isfinite(weights)
+    return KnownEmotion(np.clip(np.where(touched, weights, 0.0), low, high), touched, support)

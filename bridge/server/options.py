@@ -30,6 +30,7 @@ class SessionOptions:
     idle: bool = True
     loop: bool = False  # say the server's recording again and again
     pause_s: float = 0.6  # of idling between two rounds of a loop
+    emotion_from_speech: str = ""  # the emotion that a strong voice blends in (`speech_emotion`); empty: none
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from gstalker.bridge.server.admission import FrameCost
 from gstalker.bridge.server.controls import FaceControls
 from gstalker.bridge.server.loaded_avatar import Moved
 from gstalker.bridge.server.options import SessionOptions
+from gstalker.bridge.server.pitch import PITCH_SAMPLES
 from gstalker.bridge.server.speech import SpeechTimeline
+from gstalker.bridge.server.speech_emotion import SpeechEmotion
 from gstalker.bridge.server.timing_statistics import ServeStatistics
 from gstalker.runtime.infer import Controls
 from gstalker.runtime.session import rows_from_pose
@@ -90,6 +92,8 @@ class Session:
         self._played: int | None = None  # the utterance that is the recording
         self._played_over_at: int | None = None  # frame at which it ended by itself
         self._ended_at = 0  # frame up to which ends of utterances were announced
+        self.speech_emotion = SpeechEmotion() if options.emotion_from_speech else None
+        self._heard_strength = 0.0  # of the emotion, in the frame that is due
         self._sequences: dict[type[Message], int] = {}
         self._sent_in_slot = np.full(_SENT_RING, -1, np.int64)
         self._ahead_index = 0  # frames below it were due before a stop went back in time
@@ -164,6 +168,8 @@ class Session:
         self._play_again(index)
         self.speech.prepare(index)
         self._send_sound(index, time_s)
+        if self.speech_emotion is not None:
+            self._heard_strength = self.speech_emotion.hear(index, self.speech.heard_until(index, PITCH_SAMPLES))
         wanted = index % self.frame_divisor == 0 and (self._wanted(FrameQ16) or self._wanted(FrameF32))
         computed = wanted and self._send_frame(index, time_s)
         self.next_index += 1
@@ -182,9 +188,16 @@ class Session:
             )
         )
 
-    def resume_at(self, index: int, speech: SpeechTimeline, face: FaceControls) -> None:
-        """Go on from a snapshot: the clock is set so that its next frame is due now."""
+    def resume_at(
+        self, index: int, speech: SpeechTimeline, face: FaceControls, speech_emotion: SpeechEmotion | None = None
+    ) -> None:
+        """Go on from a snapshot: the clock is set so that its next frame is due now.
+
+        Whether emotion is heard in the speech is this server's choice; without a state of it, it begins anew.
+        """
         self.speech, self.face = speech, face
+        if self.speech_emotion is not None:
+            self.speech_emotion = speech_emotion or SpeechEmotion()
         self.next_index = self._first_index = self._ended_at = index
         self._ahead_index, self._dropping = 0, False
         self._played = self._played_over_at = None
@@ -242,7 +255,7 @@ class Session:
         began_s = self._steady()
         code = self.maker.silent_code if self.speech.is_silent(index) else self.maker.code(self.speech.window(index))
         try:
-            moved = self.maker.move(code, self.face.at(index), values=self._wanted(FrameF32))
+            moved = self.maker.move(code, self._controls(index), values=self._wanted(FrameF32))
         except ValueError as error:  # a value outside the box has no code, and a wrong one must not be drawn
             self.statistics.frames_refused += 1
             self.last_refusal = str(error)
@@ -255,6 +268,11 @@ class Session:
         self._publish_frame(index, time_s, moved)
         self._count_sent(index, time_s, compute_s)
         return True
+
+    def _controls(self, index: int) -> Controls:
+        if self.speech_emotion is None:
+            return self.face.at(index)
+        return self.face.at(index, self.options.emotion_from_speech, self._heard_strength)
 
     def _too_late(self, index: int, time_s: float) -> bool:
         # Do not begin what cannot be in time: on a machine that is too slow some frames in time are worth more than

@@ -18,6 +18,7 @@ from gstalker.bridge.server.loaded_avatar import LoadedAvatar
 from gstalker.bridge.server.options import ServeOptions
 from gstalker.bridge.server.session import Publish, Session
 from gstalker.bridge.server.speech import SpeechTimeline
+from gstalker.runtime.errors import InputError
 
 
 class SessionTable:
@@ -32,7 +33,11 @@ class SessionTable:
         subscriptions: Subscriptions,
         steady: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Open the shared sessions, numbered from 1 in the order of the avatars."""
+        """Open the shared sessions, numbered from 1 in the order of the avatars.
+
+        Raises:
+            InputError: the emotion that is to be heard in the speech is not one of every avatar's.
+        """
         self.avatars, self._recording, self._options = list(avatars), recording, options
         self._publish, self._subscriptions, self._steady = publish, subscriptions, steady
         self.busy = BusyTime(steady)
@@ -158,6 +163,10 @@ class SessionTable:
         options = self._options.session
         manifest, idle = avatar.bundle.manifest, avatar.bundle.idle
         face = FaceControls(manifest, idle, options.seed, torso_from_head=avatar.torso_from_head)
+        wish = options.emotion_from_speech
+        if wish and wish not in face.emotion_names:
+            known = ", ".join(face.emotion_names) or "none at all"
+            raise InputError(f"--emotion-from-speech: expected an emotion of {avatar.name} ({known}), got {wish!r}.")
         if not options.idle:
             face.set_idle(0, enabled=False, seed=options.seed)
 

@@ -16,11 +16,12 @@ from gstalker.bridge.server.controls import FaceControls
 from gstalker.bridge.server.loaded_avatar import LoadedAvatar
 from gstalker.bridge.server.session import Session
 from gstalker.bridge.server.speech import SpeechTimeline
+from gstalker.bridge.server.speech_emotion import SpeechEmotion
 from gstalker.bridge.untrusted_msgpack import UNREADABLE, read_tree
 
-FORMAT = 1
+FORMAT = 2
 MAX_STATE_BYTES = 200_000  # as the messages allow
-_FIELDS = {"format", "bundle_sha256", "next_index", "speech", "face"}
+_FIELDS = {"format", "bundle_sha256", "next_index", "speech", "face", "speech_emotion"}
 
 
 def of_session(session: Session, avatar: LoadedAvatar) -> bytes:
@@ -35,6 +36,7 @@ def of_session(session: Session, avatar: LoadedAvatar) -> bytes:
         "next_index": session.next_index,
         "speech": session.speech.state(session.next_index),  # nothing before it is asked for again
         "face": session.face.state(),
+        "speech_emotion": session.speech_emotion.state() if session.speech_emotion is not None else None,
     }
     packed = msgpack.packb(state)
     if packed is None or len(packed) > MAX_STATE_BYTES:
@@ -70,11 +72,13 @@ def into_session(data: bytes, session: Session, avatar: LoadedAvatar) -> None:
         face = FaceControls.from_state(
             *(manifest, avatar.bundle.idle, state["face"]), torso_from_head=avatar.torso_from_head
         )
+        heard = state["speech_emotion"]
+        speech_emotion = SpeechEmotion.from_state(heard) if heard is not None else None
     except RequestRefused:
         raise
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise RequestRefused("bad_value", f"state: expected one that a snapshot gave ({error!s:.300}).") from error
-    session.resume_at(next_index, speech, face)
+    session.resume_at(next_index, speech, face, speech_emotion)
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -99,6 +99,13 @@ class SpeechTimeline(SpeechQueue):
         first = frame * SAMPLES_PER_VIDEO_FRAME
         return self._timeline.pcm(first, first + SAMPLES_PER_VIDEO_FRAME)
 
+    def heard_until(self, frame: int, count: int) -> np.ndarray | None:
+        """(count,) int16, the last heard while a prepared frame is seen, a view; None where no utterance sounds."""
+        if self.speech_at(frame) is None:
+            return None
+        end = (frame + 1) * SAMPLES_PER_VIDEO_FRAME
+        return self._timeline.pcm(end - count, end)
+
     def speech_at(self, frame: int) -> int | None:
         """The utterance that sounds in a prepared frame."""
         return self._spans.at(frame)
