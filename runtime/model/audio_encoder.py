@@ -113,7 +113,7 @@ class AudioEncoder(nn.Module):
 
         Args:
             mel: (B, L, mel_bands) log-mel frames.
-            dropout: share of channels dropped between layers, for training only.
+            dropout: share of channels dropped between layers, each for the whole passage; for training only.
 
         Returns:
             (B, code_size, 1 + (L - view_mel_frames) // 4)
@@ -122,7 +122,7 @@ class AudioEncoder(nn.Module):
         for convolution in self.convolutions:
             hidden = functional.leaky_relu(convolution(hidden), LEAKY_SLOPE)
             if dropout:
-                hidden = functional.dropout(hidden, dropout)
+                hidden = functional.dropout1d(hidden, dropout)
         return self.to_code(hidden)
 
     def forward(self, mel: Tensor, dropout: float = 0.0) -> Tensor:

@@ -8,7 +8,7 @@ lip landmarks without the head's pose (as principal components) and the mouth's 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,19 +18,24 @@ from gstalker.kernels.camera import Camera, intrinsics, project_points
 from gstalker.runtime import landmarks as lm
 from gstalker.runtime.model.audio_encoder import MEL_FRAMES_PER_VIDEO_FRAME, AudioEncoder
 from gstalker.runtime.train.frames import FrameTracks
+from gstalker.runtime.train.vary_speech import SpokenClips, VoiceConfig, other_voices
+
+LONGEST_PASSAGE = 75  # video frames
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
     """The pretraining of the audio encoder."""
 
-    steps: int = 1400  # updates; each sees `clips_per_step` whole clips
+    steps: int = 1400  # updates; each sees `clips_per_step` passages
     clips_per_step: int = 16
     lip_components: int = 12  # principal components of the lip landmarks
-    learning_rate: float = 2e-3  # decays to 2 % along a cosine
+    learning_rate: float = 2e-3  # decays to 0.8 % along a cosine
     weight_decay: float = 1e-3
-    dropout: float = 0.15  # of encoder channels
-    augmented_share: float = 0.35  # of the clips; all of them would help other voices but cost the speaker's own 7 %
+    dropout: float = 0.15  # of encoder channels, each for a whole passage
+    tempo: float = 0.15  # passages are said at up to e^0.15 times their tempo, or as many times slower
+    augmented_share: float = 0.35  # of the passages that are said in another voice
+    voice: VoiceConfig = field(default_factory=VoiceConfig)
     validation_share: float = 0.06  # of the training clips, held out to report the error of unseen speech
 
 
@@ -118,7 +123,7 @@ def pretrain_audio(
 ) -> PretrainReport:
     """Train the encoder in place, and the read-out, which is dropped unless the caller brought it.
 
-    Clips of unequal length are cut to a common span at a random place.
+    Clips of unequal length are cut to a common span at a random place (`vary_speech`).
 
     Args:
         held_out: clips to report on and never to learn from; a random few if None.
@@ -134,27 +139,25 @@ def pretrain_audio(
         validation, training = list(held_out), [c for c in order if c not in held_out]
     mels = [clip_mel(tracks, c) for c in range(clip_count)]
     values = [targets.values[torch.from_numpy(tracks.clip_of_frame == c)] for c in range(clip_count)]
-    span = min(75, min(len(v) for v in values))
+    span = min(LONGEST_PASSAGE, min(len(v) for v in values))
+    window = encoder.config.window_mel_frames
+    spoken = SpokenClips(
+        [mels[c] for c in training], [values[c] for c in training], encoder.config.left_mel_frames, window
+    )
     readout = readout or nn.Linear(encoder.config.code_size, targets.values.shape[1])
     parameters = [*encoder.parameters(), *readout.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1, final_div_factor=5.0
     )
-    window = encoder.config.window_mel_frames
     for step in range(config.steps):
-        batch_mel, batch_value = [], []
-        for _ in range(config.clips_per_step):
-            clip = training[int(torch.randint(len(training), (1,), generator=generator))]
-            start = int(torch.randint(len(values[clip]) - span + 1, (1,), generator=generator))
-            first = start * MEL_FRAMES_PER_VIDEO_FRAME
-            length = window + MEL_FRAMES_PER_VIDEO_FRAME * (span - 1)
-            mel = mels[clip][first : first + length]
-            augmented = float(torch.rand(1, generator=generator)) < config.augmented_share
-            batch_mel.append(augment_mel(mel, generator) if augmented else mel)
-            batch_value.append(values[clip][start : start + span])
-        predicted = readout(encoder(torch.stack(batch_mel), dropout=config.dropout))
-        loss = (predicted - torch.stack(batch_value)).square().mean()
+        passages = spoken.passages(config.clips_per_step, span, config.tempo, generator)
+        features = passages.features
+        if config.augmented_share:
+            features = other_voices(features, config.augmented_share, config.voice, generator)
+        predicted = readout(encoder(features, dropout=config.dropout))
+        errors = (predicted - passages.values).square().mean(dim=2)
+        loss = (errors * passages.known).sum() / passages.known.sum()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)
@@ -162,24 +165,6 @@ def pretrain_audio(
         schedule.step()
         on_step(step, float(loss.detach()))
     return _report(encoder, readout, mels, values, validation or training, targets)
-
-
-def augment_mel(mel: Tensor, generator: torch.Generator) -> Tensor:
-    """Make one speaker sound like several: louder, softer, higher, lower, noisier, with masked bands."""
-    gain = 0.3 * torch.randn(1, generator=generator)
-    tilt = 0.2 * torch.randn(1, generator=generator) * torch.linspace(-1, 1, mel.shape[1])
-    shift = int(torch.randint(-3, 4, (1,), generator=generator))  # bands: a longer or shorter vocal tract
-    moved = torch.roll(mel, shift, dims=1) if shift else mel.clone()
-    if shift > 0:
-        moved[:, :shift] = mel[:, :1]
-    elif shift < 0:
-        moved[:, shift:] = mel[:, -1:]
-    noise = 0.1 * torch.randn(mel.shape, generator=generator)
-    augmented = moved + gain + tilt + noise
-    width = int(torch.randint(0, 12, (1,), generator=generator))
-    low = int(torch.randint(0, mel.shape[1] - width, (1,), generator=generator))
-    augmented[:, low : low + width] = augmented.mean()
-    return augmented
 
 
 @torch.no_grad()
