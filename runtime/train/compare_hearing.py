@@ -23,6 +23,8 @@ from gstalker.runtime import landmarks
 from gstalker.runtime.audio import load_wav, video_frame_count
 from gstalker.runtime.dataset import LANDMARKS, Dataset
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.evaluate.agreement import best_lag
+from gstalker.runtime.evaluate.loudness import LAGS_S, shifted_loudness_db
 from gstalker.runtime.evaluate.sync_figures import voice_sync
 from gstalker.runtime.evaluate.sync_score import SyncScorer, load_scorer
 from gstalker.runtime.model.audio_encoder import AudioEncoder
@@ -30,7 +32,10 @@ from gstalker.runtime.model.audio_source import LOG_MEL, ONNX, SOURCES, algorith
 from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.train.config import PRESETS, TrainConfig
 from gstalker.runtime.train.frames import frame_tracks
-from gstalker.runtime.train.pretrain_audio import LipTargets, lip_targets, lips_px, pretrain_audio
+from gstalker.runtime.train.pretrain_audio import LipTargets, lip_targets, lips_px, opening_px, pretrain_audio
+
+FOLDS = 4  # settings are chosen on quarters of the training clips, each held out in turn
+FOLD_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,18 @@ class OtherVoice:
 
 
 def compare(
-    dataset: Dataset, name: str, config: TrainConfig, seeds: list[int], other: OtherVoice | None = None
+    dataset: Dataset,
+    name: str,
+    config: TrainConfig,
+    seeds: list[int],
+    other: OtherVoice | None = None,
+    fold: int | None = None,
 ) -> dict[str, object]:
     """One row: a source with its look-ahead, trained on the training clips and measured on the test clips.
+
+    Args:
+        fold: measure on this quarter of the training clips instead, trained on the other three; settings are
+            chosen so, and the test clips are not even read.
 
     Raises:
         InputError: no clips to train on or to test on, or the source is not to be had.
@@ -54,6 +68,10 @@ def compare(
         raise InputError(
             f"{dataset.folder}: expected clips to train on and clips to test on, got {len(training)} and {len(test)}."
         )
+    if fold is not None:
+        order = np.random.default_rng(FOLD_SEED).permutation(len(training))
+        test = [training[i] for i in sorted(order[fold::FOLDS])]
+        training = [name for name in training if name not in test]
     source, encoder = open_source(config.hearing), config.avatar.audio
     started = time.process_time()
     tracks = frame_tracks(dataset, [*training, *test], avatar_space(dataset), encoder, source)
@@ -73,7 +91,10 @@ def compare(
             with torch.no_grad():
                 told = readout(network(torch.from_numpy(windows))[:, 0]).numpy()
             face = face_with_lips(told, targets, dataset, float(tracks.camera_from_head[:, 2, 3].mean()))
-            voices.append(voice_sync(face, other.samples, other.scorer))
+            loudness = best_lag([shifted_loudness_db(other.samples, count)], [opening_px(told, targets)], LAGS_S)
+            voices.append(
+                {**voice_sync(face, other.samples, other.scorer), "loudness_correlation": loudness.correlation_at_lag}
+            )
     return {
         "hears": name,
         "algorithmic_delay_ms": algorithmic_delay_ms(source, encoder),
@@ -81,6 +102,7 @@ def compare(
         "width": source.width,
         **{f.name: [round(getattr(r, f.name), 4) for r in reports] for f in dataclasses.fields(reports[0])},
         **{f"voice_{key}": [v[key] for v in voices] for key in (voices[0] if voices else ())},
+        "fold": fold,
         "cpu_s_features": round(features_s, 1),
         "cpu_s_learning": round(time.process_time() - started - features_s, 1),
         "steps": config.pretrain.steps,
@@ -108,6 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lookahead-ms", type=int, nargs="+", default=[280, 120, 0], help="of log_mel")
     parser.add_argument("--steps", type=int, default=PRESETS["preview"].pretrain.steps, help="updates a row")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--fold", type=int, choices=range(FOLDS), help="a quarter of the training clips to measure on")
     parser.add_argument("--voice", type=Path, help="a WAV of another speaker, with --sync-scorer")
     parser.add_argument("--sync-scorer", type=Path, help="what judges the lips told from it")
     given = parser.parse_args(arguments)
@@ -123,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
             if source == LOG_MEL:
                 rows = [config.with_lookahead(ms) for ms in given.lookahead_ms]
             for row in rows:
-                print(json.dumps(compare(dataset, source, row, given.seeds, other)), flush=True)
+                print(json.dumps(compare(dataset, source, row, given.seeds, other, given.fold)), flush=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -64,11 +64,13 @@ class PretrainReport:
         lip_error_px: mean distance of the 40 lip landmarks, head pose removed, that the read-out predicts.
         mean_shape_error_px: of the mean lips, whatever is said.
         opening_correlation: of the predicted with the tracked opening, each clip's mean removed; 0 for no motion.
+        opening_amplitude: spread of the predicted over that of the tracked opening.
     """
 
     lip_error_px: float
     mean_shape_error_px: float
     opening_correlation: float
+    opening_amplitude: float
 
 
 def lip_offsets_px(tracks: FrameTracks, landmarks_head_m: np.ndarray, focal_px: float, size_px: int) -> np.ndarray:
@@ -179,11 +181,12 @@ def _report(
         for value, into in ((values[clip] - predicted, errors), (values[clip], spreads)):
             offsets = (value[:, :lips].numpy() * targets.spread[:lips]) @ targets.basis
             into.append(np.linalg.norm(offsets.reshape(-1, 40, 2), axis=2).mean())
-        openings.append(np.stack([_opening(v.numpy(), targets) for v in (predicted, values[clip])]))
+        openings.append(np.stack([opening_px(v.numpy(), targets) for v in (predicted, values[clip])]))
     centred = np.concatenate([o - o.mean(axis=1, keepdims=True) for o in openings], axis=1)
     spread = np.sqrt((centred**2).mean(axis=1))
     correlation = float((centred[0] * centred[1]).mean() / spread.prod()) if spread.min() > 0 else 0.0
-    return PretrainReport(float(np.mean(errors)), float(np.mean(spreads)), correlation)
+    amplitude = float(spread[0] / spread[1]) if spread[1] > 0 else 0.0
+    return PretrainReport(float(np.mean(errors)), float(np.mean(spreads)), correlation, amplitude)
 
 
 def lips_px(values: np.ndarray, targets: LipTargets) -> np.ndarray:
@@ -193,7 +196,7 @@ def lips_px(values: np.ndarray, targets: LipTargets) -> np.ndarray:
     return flat.reshape(-1, len(lm.LIPS), 2)
 
 
-def _opening(values: np.ndarray, targets: LipTargets) -> np.ndarray:
+def opening_px(values: np.ndarray, targets: LipTargets) -> np.ndarray:
     """(T,) opening of the inner lips in px, of normalised targets, less the rigid face's own: a closing mouth goes
     below zero."""
     points = lips_px(values, targets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,22 @@ def test_another_voice_is_judged_by_the_lips_told_from_it(
     assert abs(row["voice_sync_lag_ms"][0]) < 25
     assert compare_hearing.main([str(dataset), "--voice", str(voice)]) == 2
     assert "--voice and --sync-scorer: expected both or neither, got one" in capsys.readouterr().err
+
+
+def test_settings_are_chosen_on_a_quarter_of_the_training_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    made = write_made_dataset(tmp_path / "made", MadeSpeaker(train_clips=5, test_clips=1))
+    short = ["--lookahead-ms", "280", "--steps", "2"]
+    errors = []
+    for fold in (0, 1):
+        assert compare_hearing.main([str(made), *short, "--fold", str(fold)]) == 0
+        row = json.loads(capsys.readouterr().out)
+        assert row["fold"] == fold
+        errors.append(row["mean_shape_error_px"])
+    assert errors[0] != errors[1]  # other clips
+    test_clip = next(c.name for c in Dataset(made).clips("test"))
+    shutil.rmtree(made / "clips" / test_clip)  # nothing is read of it
+    assert compare_hearing.main([str(made), *short, "--fold", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["mean_shape_error_px"] == errors[1]
 
 
 def test_a_comparison_needs_clips_of_both_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
