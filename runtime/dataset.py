@@ -7,6 +7,7 @@ DATASET/
   clips/NAME/frames.mkv        FFV1, RGB, size x size, 25 fps, lossless
   clips/NAME/matte.mkv         FFV1, grey: 255 person, 0 backdrop
   clips/NAME/plate.png         the clip's own backdrop without the person
+  clips/NAME/plate_seen.png    255 where the plate was seen, 0 where it is a guess; datasets of old have none
   clips/NAME/tracks.safetensors  `Tracks`
   clips/NAME/audio.wav         16 kHz mono PCM 16
 """
@@ -91,6 +92,7 @@ class Clip:
         rgb: (T, H, W, 3) uint8.
         matte: (T, H, W) uint8, 255 where the person is.
         plate: (H, W, 3) uint8 backdrop.
+        plate_seen: (H, W) bool, false where the person hid the backdrop in every frame; None where it is not known.
         samples: (S,) float32 speech at 16 kHz, -1..1; frame t is shown at sample 640 t.
     """
 
@@ -100,6 +102,7 @@ class Clip:
     plate: np.ndarray
     tracks: Tracks
     samples: np.ndarray
+    plate_seen: np.ndarray | None = None
 
 
 class Dataset:
@@ -143,7 +146,13 @@ class Dataset:
             plate=np.asarray(Image.open(folder / "plate.png").convert("RGB")),
             tracks=self.tracks(name),
             samples=self.samples(name),
+            plate_seen=read_plate_seen(folder / "plate_seen.png"),
         )
+
+
+def read_plate_seen(path: Path) -> np.ndarray | None:
+    """(H, W) bool of a clip's `plate_seen.png`; None where there is none."""
+    return np.asarray(Image.open(path).convert("L")) >= 128 if path.is_file() else None
 
 
 def read_manifest(folder: Path) -> DatasetManifest:
@@ -189,6 +198,8 @@ def write_clip(dataset_folder: Path, clip: Clip) -> None:
     write_lossless_video(folder / "frames.mkv", clip.rgb, "rgb24")
     write_lossless_video(folder / "matte.mkv", clip.matte, "gray")
     Image.fromarray(clip.plate).save(folder / "plate.png")
+    if clip.plate_seen is not None:
+        Image.fromarray(clip.plate_seen.astype(np.uint8) * 255).save(folder / "plate_seen.png")
     arrays = {f.name: getattr(clip.tracks, f.name) for f in dataclasses.fields(Tracks)}
     save_file({k: np.ascontiguousarray(v, np.float32) for k, v in arrays.items()}, folder / "tracks.safetensors")
     write_wav(folder / "audio.wav", clip.samples)

@@ -11,6 +11,8 @@ from gstalker.runtime.demo_character.picture import HEAD_REST_M, TORSO_PIVOT_IN_
 
 NECK_FROM_HEAD_M = np.array([0.0, 0.065, 0.055])  # what the head turns about, from its origin
 BLINK_EVERY_S, BLINK_PAUSE_S = 3.0, 0.9  # mean interval, and the least
+GAZE_SHARE = 0.85  # of the head's turn that the eyes make up for
+LARGEST_GAZE_RAD = (0.42, 0.28)  # sideways, up or down
 _CLOSE_S, _SHUT_S, _OPEN_S = 0.065, 0.045, 0.095  # shut outlasts a frame, so every blink is seen closed
 
 
@@ -87,7 +89,8 @@ def make_motion(
     squint = np.clip(0.15 + 0.15 * _drift(rng, times_s), 0, 1)
     glance = np.stack([0.05 * _saccades(rng, times_s, length_s) for _ in range(2)], axis=-1)
     # Eyes stay on the camera as far as they turn.
-    gaze = np.clip(np.stack([0.85 * yaw, -0.85 * pitch], axis=-1) + glance, [-0.42, -0.28], [0.42, 0.28])
+    largest = np.array(LARGEST_GAZE_RAD)
+    gaze = np.clip(np.stack([GAZE_SHARE * yaw, -GAZE_SHARE * pitch], axis=-1) + glance, -largest, largest)
     brow = np.clip(brow + 0.10 * _drift(rng, times_s) + 0.05, 0, 1)
     face = tuple(
         FaceControls(

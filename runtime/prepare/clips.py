@@ -13,6 +13,7 @@ from gstalker.runtime.dataset import Clip, ClipEntry, Tracks, read_lossless_vide
 from gstalker.runtime.prepare import chroma
 from gstalker.runtime.prepare.crop import Crop
 from gstalker.runtime.prepare.matte_model import MatteModel, plate_behind, psnr_where_clear
+from gstalker.runtime.prepare.never_seen import plate_seen
 from gstalker.runtime.prepare.reference_frame import Reference
 from gstalker.runtime.prepare.sidecar import read_plate
 from gstalker.runtime.prepare.torso import TorsoTracker
@@ -80,7 +81,9 @@ def write_clips(
             if failed:
                 note = f"torso motion uncertain in {failed} of {len(rgb)} frames"
                 entry = replace(entry, notes=(*entry.notes, note))
-        write_clip(folder, Clip(entry, rgb, mattes, plate, tracks, job.samples))
+        # A backdrop that came with the video is known everywhere.
+        seen = np.ones(plate.shape[:2], bool) if video.plate_picture is not None else plate_seen(mattes)
+        write_clip(folder, Clip(entry, rgb, mattes, plate, tracks, job.samples, seen))
         reports.append(ClipReport(entry, psnr))
         done += entry.frame_count
         if on_frame is not None:

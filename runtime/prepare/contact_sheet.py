@@ -11,6 +11,7 @@ from PIL import Image
 from gstalker.runtime.dataset import Clip, ClipEntry, Dataset
 from gstalker.runtime.poses import camera_from_torso
 from gstalker.runtime.prepare.head_pose import intrinsics, project
+from gstalker.runtime.prepare.never_seen import striped
 from gstalker.runtime.regions import eye_boxes, mouth_box
 
 CLIPS_SHOWN = 10
@@ -23,7 +24,7 @@ def write_contact_sheet(folder: Path) -> None:
     """Write `contact_sheet.png`: a row for each of ten clips, the least certain among them.
 
     Columns: first frame; middle frame with landmarks, head axes and boxes; the frame with the widest mouth;
-    the person over green; the matte; the backdrop plate.
+    the person over green; the matte; the backdrop plate, striped where the person always hid it.
     """
     dataset = Dataset(folder)
     rows = [_row(dataset, dataset.load(entry.name)) for entry in _chosen(dataset)]
@@ -50,10 +51,20 @@ def _row(dataset: Dataset, clip: Clip) -> np.ndarray:
         _labelled(_marked(dataset, clip, middle), f"frame {middle} of {len(clip.rgb)}"),
         _labelled(clip.rgb[widest], f"widest mouth {opening[widest]:.1f} px"),
         _labelled(over.astype(np.uint8), "person"),
-        _labelled(np.repeat(clip.matte[middle][..., None], 3, axis=-1), "matte"),
-        _labelled(clip.plate, f"plate; torso {_span(clip.tracks.torso_motion)}"),
+        _labelled(
+            np.repeat(clip.matte[middle][..., None], 3, axis=-1), f"matte; torso {_span(clip.tracks.torso_motion)}"
+        ),
+        _plate(clip),
     ]
     return np.concatenate(cells, axis=1)
+
+
+def _plate(clip: Clip) -> np.ndarray:
+    if clip.plate_seen is None:
+        return _labelled(clip.plate, "plate")
+    return _labelled(
+        striped(clip.plate, clip.plate_seen), f"plate; striped: never seen, {1 - clip.plate_seen.mean():.0%}"
+    )
 
 
 def _span(motion: np.ndarray) -> str:
