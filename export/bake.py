@@ -28,6 +28,7 @@ from gstalker.runtime.model.audio_encoder import LEAKY_SLOPE, AudioEncoder
 from gstalker.runtime.model.avatar import AvatarModel
 from gstalker.runtime.model.deformation import DeformationField
 from gstalker.runtime.model.driving_samples import DrivingSamples, load_driving_samples
+from gstalker.runtime.model.idle_seat import take_idle_seat
 from gstalker.runtime.model.torso import TorsoField
 from gstalker.runtime.model.trained_run import load_run
 from gstalker.runtime.seen import read_seen
@@ -53,6 +54,7 @@ def bake_run(run: Path, name: str) -> BakedAvatar:
     trained.open_source().bundle_front_end()  # refuses what a bundle's readers cannot hear with
     samples = load_driving_samples(run)
     model, facts = trained.model, trained.facts
+    take_idle_seat(model, samples, facts.space)
     travel_m = torso_travel(model, samples)
     moves = travel_m > TORSO_STILL_PX * float(model.setup.torso_unit_m) / 100
     order = bundle_order(model, moves)

@@ -16,6 +16,8 @@ from gstalker.runtime.dataset import Clip
 
 AVATAR = "avatar"
 AVATAR_FIELD_TORSO = "avatar, torso from the field"
+AVATAR_MEAN_SEAT = "avatar, torso from the field, mean seat"
+AVATAR_FITTED = "avatar, clip fitted on one frame"
 STATIC = "static canonical"  # the baseline that gains are counted from
 NEAREST = "nearest training frame by audio"
 BLENDSHAPES = "driven by tracked blendshapes"

@@ -13,12 +13,26 @@ from torch import Tensor
 
 from gstalker.runtime import landmarks
 from gstalker.runtime.dataset import Clip, ClipEntry, Dataset, Tracks
-from gstalker.runtime.evaluate.subject import AVATAR, AVATAR_FIELD_TORSO, BLENDSHAPES, STATIC, RunSubjects
+from gstalker.runtime.evaluate.fit_sitting import fit_sitting
+from gstalker.runtime.evaluate.subject import (
+    AVATAR,
+    AVATAR_FIELD_TORSO,
+    AVATAR_FITTED,
+    AVATAR_MEAN_SEAT,
+    BLENDSHAPES,
+    STATIC,
+    RunSubjects,
+)
 from gstalker.runtime.model.audio_source import algorithmic_delay_ms
+from gstalker.runtime.model.avatar import AvatarModel
 from gstalker.runtime.model.clip_renderer import ClipRenderer, Driving
+from gstalker.runtime.model.sittings import SittingConfig, sittings_of
 from gstalker.runtime.model.trained_run import TrainedAvatar, load_run
 
 TRACKED = "tracked head and torso pose, tracked eye and brow weights, the clip's own backdrop"
+FIELD_TORSO = (
+    "sound; tracked head pose, torso pose from the torso field, tracked eye and brow weights, the clip's own backdrop"
+)
 RIDGE = 1e-2  # of the mean variance of the blendshapes: steadies the regression of codes
 
 
@@ -35,6 +49,27 @@ class RenderedSubject:
         codes = self.codes(clip.tracks.blendshapes) if self.codes else None
         with torch.no_grad():
             yield from self.renderer.pictures(clip, frame_indices, codes)
+
+
+@dataclass(frozen=True)
+class FittedSubject:
+    """The avatar with a clip's own offsets and colours, fitted on one of the frames that it is measured on."""
+
+    renderer: ClipRenderer
+    model: AvatarModel
+    config: SittingConfig
+    name: str = AVATAR_FITTED
+
+    @property
+    def composited(self) -> str:
+        what = ["the head's and the torso's offset"] if self.config.pose_refinement else []
+        what += ["the appearance code"] if self.config.code_size else []
+        return f"sound; {TRACKED}; {' and '.join(what)} fitted to the clip's first trusted frame, which is measured too"
+
+    def pictures(self, clip: Clip, frame_indices: Sequence[int]) -> Iterator[np.ndarray]:
+        sitting = fit_sitting(self.renderer, self.model, clip, self.config)
+        with torch.no_grad():
+            yield from self.renderer.pictures(clip, frame_indices, sitting=sitting)
 
 
 class BlendshapeCodes:
@@ -115,16 +150,23 @@ def subjects_from_run(run: Path, dataset: Dataset) -> RunSubjects:
         return ClipRenderer(model, dataset, device, driving, source)
 
     full = renderer()
+    sittings = sittings_of(trained.settings, str(trained.run / "config.json"))
+    has_own = sittings.pose_refinement or sittings.code_size > 0
     return RunSubjects(
         title=Path(run).resolve().name,
         subjects=(
             RenderedSubject(AVATAR, f"sound; {TRACKED}", full),
             RenderedSubject(
                 AVATAR_FIELD_TORSO,
-                "sound; tracked head pose, torso pose from the torso field, tracked eye and brow weights, the clip's "
-                "own backdrop",
+                f"{FIELD_TORSO}; where the person sits is taken from the clip's first trusted frame",
+                renderer(Driving(torso_from_field=True, seat_from_frame=True)),
+            ),
+            RenderedSubject(
+                AVATAR_MEAN_SEAT,
+                f"{FIELD_TORSO}; the person sits where they did on average in training, nothing taken from the clip",
                 renderer(Driving(torso_from_field=True)),
             ),
+            *((FittedSubject(full, model, sittings),) if has_own else ()),
             RenderedSubject(STATIC, f"no deformation; {TRACKED}", renderer(Driving(still=True))),
             RenderedSubject(
                 BLENDSHAPES,

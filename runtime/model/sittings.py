@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gstalker.runtime.model.settings import config_from_json
+
 TURN_UNIT_RAD = 0.01
 DEPTH_UNIT_PX = 10  # a step in depth that moves the head's outline about as much as a step of 1 px sideways
 
@@ -32,6 +34,22 @@ class SittingConfig:
     code_prior: float = 1e-4
     looks_rate: float = 2e-3  # learning rate of the colour shifts that a code of 1 gives
     settle_share: float = 0.1  # of stage 2, at its end: offsets and codes stand still, all else fits to them
+
+
+# What runs from before clips had numbers of their own were trained with.
+WITHOUT_SITTINGS = SittingConfig(torso_offset=False, pose_refinement=False, code_size=0)
+
+
+def sittings_of(settings: dict[str, object], where: str) -> SittingConfig:
+    """What a run's saved training settings say of sittings.
+
+    Raises:
+        InputError: fields are missing or unknown.
+    """
+    fields = settings.get("sittings")
+    if not isinstance(fields, dict):
+        return WITHOUT_SITTINGS
+    return config_from_json(SittingConfig, fields, f"{where}: sittings")
 
 
 class Sitting(NamedTuple):

@@ -55,7 +55,7 @@ def random_model(head_movers: int = 60, torso: int = 40, static: int = 20, seed:
     model = AvatarModel(AvatarConfig(), setup, canonical)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if not name.startswith("canonical.") and "position_bias" not in name:
+            if not name.startswith(("canonical.", "sittings.")) and "position_bias" not in name:
                 fan_in = parameter[0].numel() if parameter.dim() > 1 else 100
                 parameter.copy_(normal(*parameter.shape) / fan_in**0.5)
     return model.eval()
