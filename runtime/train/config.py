@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.expression import ExpressionConfig
 from gstalker.runtime.model.audio_source import LOG_MEL, ONNX, HearingConfig, open_source
 from gstalker.runtime.model.avatar import AvatarConfig
 from gstalker.runtime.model.frozen_graph import file_sha256
-from gstalker.runtime.train.initialise import InitConfig
 from gstalker.runtime.model.sittings import SittingConfig
+from gstalker.runtime.train.device import DeviceConfig
+from gstalker.runtime.train.initialise import InitConfig
 from gstalker.runtime.train.pretrain_audio import PretrainConfig
 from gstalker.runtime.train.trust import TrustConfig
 
@@ -83,9 +86,12 @@ class TrainConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     rates: RateConfig = field(default_factory=RateConfig)
     density: DensityConfig = field(default_factory=DensityConfig)
+    on_device: DeviceConfig = field(default_factory=DeviceConfig)  # precision and back ends
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)  # which weights become controls
-    trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
     sittings: SittingConfig = field(default_factory=SittingConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
+
+    EARLIER: ClassVar[Mapping[str, object]] = {"on_device": DeviceConfig()}
 
     @property
     def steps(self) -> int:

@@ -67,17 +67,15 @@ def numerics(device: torch.device, config: DeviceConfig) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
     algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    cudnn.allow_tf32 = matmul.allow_tf32 = cudnn.benchmark = False
-    cudnn.deterministic = config.deterministic
     os.environ.setdefault(*_CUBLAS_WORKSPACE)
     torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
     try:
-        yield
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=config.deterministic, allow_tf32=False
+        ):
+            yield
     finally:
-        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before
         torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
 
 

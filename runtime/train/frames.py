@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -17,6 +19,11 @@ from gstalker.runtime.expression import expression_weights
 from gstalker.runtime.model.audio_encoder import AudioEncoderConfig
 from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
+
+Residence = Literal["device", "pinned", "memory"]
+RESERVED_BYTES = (
+    4 << 30
+)  # of a GPU's memory: 100 000 Gaussians with Adam take 0.1 GB, LPIPS and the rasterizer's lists more
 
 
 @dataclass(frozen=True)
@@ -94,16 +101,49 @@ def frame_tracks(
     return FrameTracks(**{name: np.concatenate(blocks) for name, blocks in parts.items()})
 
 
+class FrameTables(NamedTuple):
+    """What a step reads of a frame besides pictures, as tensors on the training device, a row a frame."""
+
+    camera_from_head: Tensor
+    camera_from_torso: Tensor
+    head_pose: Tensor
+    expression: Tensor
+    mel_windows: Tensor
+
+
+def tables_on(tracks: FrameTracks, device: torch.device) -> FrameTables:
+    """Upload once what every step would upload; on the CPU nothing is copied."""
+    return FrameTables(*(torch.from_numpy(getattr(tracks, name)).to(device) for name in FrameTables._fields))
+
+
+class Picture(NamedTuple):
+    """One training frame, floats 0..1 on the training device."""
+
+    rgb: Tensor  # (H, W, 3)
+    matte: Tensor  # (H, W)
+    plate: Tensor  # (H, W, 3) the clip's backdrop
+
+
+@dataclass(frozen=True)
+class _ClipPictures:
+    """A clip's pictures where training reads them, uint8."""
+
+    rgb: Tensor
+    matte: Tensor
+    plate: Tensor
+
+
 class PictureStore:
     """The pictures of a list of clips, decoded in the background while other work goes on.
 
-    Pictures stay 8-bit: 5 minutes at 256 x 256 take 2 GB.
+    Pictures stay 8-bit, wherever they lie: 5 minutes at 256 x 256 take 2 GB, at 512 x 512 8 GB.
     """
 
     def __init__(self, dataset: Dataset, names: list[str], on_clip: Callable[[int], None] | None = None) -> None:
         self._dataset = dataset
         self._names = names
         self._clips: list[Clip | None] = [None] * len(names)
+        self._settled: list[_ClipPictures] = []
         self._error: BaseException | None = None
         self._on_clip = on_clip
         self._thread = threading.Thread(target=self._decode, daemon=True)
@@ -134,14 +174,51 @@ class PictureStore:
             raise RuntimeError(f"clip {self._names[index]} is not decoded yet; call wait() first.")
         return clip
 
-    def picture(self, clip_index: int, frame: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """One frame as floats 0..1: rgb (H, W, 3), matte (H, W) and the clip's backdrop (H, W, 3)."""
-        clip = self.clip(clip_index)
-        rgb, matte, plate = (
-            torch.tensor(array, device=device).float() / 255.0
-            for array in (clip.rgb[frame], clip.matte[frame], clip.plate)
+    def settle(self, device: torch.device) -> Residence:
+        """Put all pictures where training reads them from, by `residence` and what is free now; after `wait`."""
+        clips = [self.clip(index) for index in range(len(self._names))]
+        size = sum(clip.rgb.nbytes + clip.matte.nbytes + clip.plate.nbytes for clip in clips)
+        where: Residence = "memory"
+        if device.type == "cuda":
+            where = residence(size, torch.cuda.mem_get_info(device)[0], psutil.virtual_memory().available)
+        place = {"device": lambda t: t.to(device), "pinned": Tensor.pin_memory, "memory": lambda t: t}[where]
+        self._settled = [
+            _ClipPictures(
+                *(
+                    place(torch.from_numpy(np.require(array, requirements="CW")))  # a plate may be read-only
+                    for array in (clip.rgb, clip.matte, clip.plate)
+                )
+            )
+            for clip in clips
+        ]
+        return where
+
+    def picture(self, clip_index: int, frame: int, device: torch.device) -> Picture:
+        """One frame; `settle` has been called."""
+        clip = self._settled[clip_index]
+        return Picture(
+            *(
+                pixels.to(device, non_blocking=True).float() / 255.0
+                for pixels in (clip.rgb[frame], clip.matte[frame], clip.plate)
+            )
         )
-        return rgb, matte, plate
+
+    def host_matte(self, clip_index: int, frame: int) -> Tensor:
+        """(H, W) matte 0..1 on the CPU, wherever training reads it."""
+        return torch.from_numpy(self.clip(clip_index).matte[frame]).float() / 255.0
+
+
+def residence(pictures_bytes: int, free_device_bytes: int, free_memory_bytes: int) -> Residence:
+    """Where pictures lie for training on a GPU, by what is free when training begins.
+
+    "device": all on the GPU, if `RESERVED_BYTES` are left there for everything else; steps copy nothing.
+    "pinned": in page-locked memory, from which copies run beside the GPU's work, if the second copy of the pictures
+    takes at most half of the memory: locked pages can be given to nobody else.
+    "memory": where they were decoded to; each copy then waits for the GPU.
+    """
+    if pictures_bytes + RESERVED_BYTES <= free_device_bytes:
+        return "device"
+    return "pinned" if 2 * pictures_bytes <= free_memory_bytes else "memory"
 
 
 def mouth_boxes(tracks: FrameTracks, size_px: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -20,12 +21,22 @@ from gstalker.runtime.poses import avatar_space
 from gstalker.runtime.seen import write_seen
 from gstalker.runtime.train import checkpoint, frames, setup
 from gstalker.runtime.train.config import TrainConfig
+from gstalker.runtime.train.device import numerics, training_device
 from gstalker.runtime.train.keep_samples import driving_samples
 from gstalker.runtime.train.keep_seen import person_seen
 from gstalker.runtime.train.preview import write_preview
-from gstalker.runtime.train.trainer import Trainer, training_device
+from gstalker.runtime.train.trainer import Trainer
 
 LOG_EVERY = 25
+
+
+class TrainingStopped(Exception):
+    """Training ended before its last step because it was asked to; says where."""
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
 
 
 class Progress(Protocol):
@@ -52,6 +63,7 @@ def train(
     *,
     resume: bool,
     lpips_weights: Path | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Path:
     """Train an avatar.
 
@@ -61,6 +73,7 @@ def train(
         config: settings; when resuming, the run's own are used.
         progress: where to report.
         resume: go on from the newest checkpoint in `run`.
+        stop: asked between steps; once it says so, a checkpoint is written and training ends.
         lpips_weights: lpips_alex.npz; without it the perceptual loss is left out, which is said.
 
     Returns:
@@ -69,8 +82,9 @@ def train(
     Raises:
         InputError: bad dataset, the run exists, or there is nothing to resume.
         NonFiniteGradient: training could not go on.
+        TrainingStopped: `stop` said so.
     """
-    training_device(config.device)  # complain before anything slow happens
+    device = training_device(config.device)  # complain before anything slow happens
     dataset = Dataset(dataset_folder)
     names = [c.name for c in dataset.clips("train")]
     if not names:
@@ -82,7 +96,7 @@ def train(
         if newest is None:
             raise InputError(f"{run}: expected a checkpoint to resume from, found none. Train without --resume.")
         restored = trained_run.read_checkpoint(newest)
-    elif (run / "config.json").exists():
+    elif trained_run.newest_checkpoint(run) is not None:
         raise InputError(f"{run}: holds a run already. Give another --out, or --resume to go on with it.")
     source = open_source(config.hearing)
     space = avatar_space(dataset)
@@ -96,53 +110,75 @@ def train(
             camera_from_avatar=tuple(tuple(float(v) for v in row) for row in space.camera_from_avatar),
             torso_origin_avatar_m=tuple(float(v) for v in space.torso_origin_avatar_m),
         )
+        (run / "metrics.jsonl").unlink(missing_ok=True)  # of a run that ended before its first checkpoint
         checkpoint.write_run_config(run, config, facts)
     perceptual = None
     if config.losses.lpips > 0 and lpips_weights is None:
         progress.say("no LPIPS weights: trained without the perceptual loss")
     elif config.losses.lpips > 0 and lpips_weights is not None:
         perceptual = Lpips(lpips_weights)
+
+    def listened(_: int, loss: float) -> None:
+        progress.advance(f"loss {loss:.3f}")
+        if stop():
+            raise TrainingStopped("before the first step: there is nothing to resume, train anew")
+
     pictures = frames.PictureStore(dataset, names)
     tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio, source, config.avatar.controls)
-    if restored is None:
-        progress.stage("listening", config.pretrain.steps)
-        model, report = setup.start_avatar(
-            config, dataset, names, tracks, pictures, lambda _, loss: progress.advance(f"loss {loss:.3f}")
-        )
-        progress.say(
-            f"audio encoder: lips of unseen clips off by {report.lip_error_px:.2f} px "
-            f"(mean shape {report.mean_shape_error_px:.2f} px); {len(model.canonical)} Gaussians to start with"
-        )
-        trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
-        driving_samples(dataset, names, tracks, pictures, space, config.avatar.controls).save(run)
-        write_seen(run, person_seen(dataset, names, tracks, config.avatar.controls))
-        (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
-    else:
-        model = trained_run.rebuild_model(config.avatar, restored[1])
-        pictures.wait()
-        trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
-        trainer.restore(*restored)
-        progress.say(f"resumed at step {trainer.step} of {config.steps}")
-    run_loop(trainer, dataset, progress, source)
+    with numerics(device, config.on_device):
+        if restored is None:
+            progress.stage("listening", config.pretrain.steps)
+            model, report = setup.start_avatar(config, dataset, names, tracks, pictures, listened)
+            progress.say(
+                f"audio encoder: lips of unseen clips off by {report.lip_error_px:.2f} px "
+                f"(mean shape {report.mean_shape_error_px:.2f} px); {len(model.canonical)} Gaussians to start with"
+            )
+            trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
+            driving_samples(dataset, names, tracks, pictures, space, config.avatar.controls).save(run)
+            write_seen(run, person_seen(dataset, names, tracks, config.avatar.controls))
+            (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
+        else:
+            model = trained_run.rebuild_model(config.avatar, restored[1])
+            pictures.wait()
+            trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
+            trainer.restore(*restored)
+            progress.say(f"resumed at step {trainer.step} of {config.steps}")
+        if device.type == "cuda":
+            progress.say(f"pictures are read from: {trainer.kept_where}")
+        run_loop(trainer, dataset, progress, source, stop)
     return run
 
 
-def run_loop(trainer: Trainer, dataset: Dataset, progress: Progress, source: AudioSource | None = None) -> None:
-    """Step until done, logging, drawing previews and saving checkpoints."""
+def run_loop(
+    trainer: Trainer,
+    dataset: Dataset,
+    progress: Progress,
+    source: AudioSource | None = None,
+    stop: Callable[[], bool] = never,
+) -> None:
+    """Step until done, logging, drawing previews and saving checkpoints.
+
+    Raises:
+        TrainingStopped: `stop` said so; the last checkpoint is of the last step.
+    """
     config, run = trainer.config, trainer.run
+    text = ""
     started = time.monotonic()
     progress.stage("training", config.steps, trainer.step)
     with SummaryWriter(str(run / "tensorboard")) as board, (run / "metrics.jsonl").open("a", encoding="utf-8") as log:
         while trainer.step < config.steps:
             loss = trainer.train_step()
             step = trainer.step
-            if trainer.last_bad:
-                progress.say(f"step {step}: non-finite gradient of {trainer.last_bad}; the step was skipped")
-            name = "static" if step <= config.stage1_steps else "speaking"
-            progress.advance(f"{name}  loss {float(loss.total.detach()):.4f}  {len(trainer.model.canonical)} Gaussians")
+            for skipped, parameter in trainer.skipped:
+                progress.say(f"step {skipped}: non-finite gradient of {parameter}; the step was skipped")
+            trainer.skipped.clear()
+            if step % LOG_EVERY == 0 or not text:  # reading a loss waits for the device
+                name = "static" if step <= config.stage1_steps else "speaking"
+                text = f"{name}  loss {float(loss.total.detach()):.4f}  {len(trainer.model.canonical)} Gaussians"
+            progress.advance(text)
             if step % LOG_EVERY == 0:
-                values = {"loss": float(loss.total.detach()), "l1": loss.l1, "dssim": loss.dssim}
-                values |= {"matte": loss.matte, "delta": loss.delta, "gaussians": len(trainer.model.canonical)}
+                values = {part: float(value.detach()) for part, value in loss.parts().items()}
+                values["gaussians"] = len(trainer.model.canonical)
                 for key, value in values.items():
                     board.add_scalar(key, value, step)
                 log.write(json.dumps({"step": step, "seconds": time.monotonic() - started, **values}) + "\n")
@@ -151,5 +187,8 @@ def run_loop(trainer: Trainer, dataset: Dataset, progress: Progress, source: Aud
                 path = run / "previews" / f"step_{step:06d}.png"
                 strip = write_preview(trainer.model, config.device, dataset, path, source)
                 board.add_image("real, rendered, difference", strip, step, dataformats="HWC")
-            if step % config.checkpoint_every == 0 or step == config.steps:
+            stopped = stop() and step < config.steps
+            if step % config.checkpoint_every == 0 or step == config.steps or stopped:
                 trainer.save()
+            if stopped:
+                raise TrainingStopped(f"at step {step} of {config.steps}: --resume goes on from there")

@@ -14,17 +14,26 @@ from gstalker.runtime.train.config import LossConfig
 
 @dataclass(frozen=True)
 class FrameLoss:
-    """The total, and its parts for the log."""
+    """The total, and its parts for the log: () tensors, detached. Reading one waits for the device."""
 
     total: Tensor
-    l1: float
-    dssim: float
-    matte: float
-    delta: float
+    l1: Tensor
+    dssim: Tensor
+    matte: Tensor
+    delta: Tensor
+
+    def parts(self) -> dict[str, Tensor]:
+        """What the log calls them."""
+        return {"loss": self.total, "l1": self.l1, "dssim": self.dssim, "matte": self.matte, "delta": self.delta}
 
 
 def pixel_weights(
-    size_px: int, mouth_box: np.ndarray, eye_boxes: np.ndarray, confidence: float, config: LossConfig
+    size_px: int,
+    mouth_box: np.ndarray,
+    eye_boxes: np.ndarray,
+    confidence: float,
+    config: LossConfig,
+    device: torch.device | None = None,
 ) -> Tensor:
     """(H, W, 1) weight of each pixel's L1 error, mean 1 apart from the frame's own confidence.
 
@@ -34,8 +43,9 @@ def pixel_weights(
         eye_boxes: (2, 4).
         confidence: of the head pose, 0..1; a frame that was tracked badly teaches less.
         config: weights.
+        device: where they are made; the CPU if None.
     """
-    weights = torch.ones(size_px, size_px, 1)
+    weights = torch.ones(size_px, size_px, 1, device=device)
     for x0, y0, x1, y1 in eye_boxes.tolist():
         weights[y0:y1, x0:x1] = config.eyes
     x0, y0, x1, y1 = mouth_box.tolist()
@@ -68,11 +78,21 @@ def frame_loss(
     if delta_outputs is not None:
         delta = delta_outputs.square().mean()
         total = total + config.delta * delta
-    return FrameLoss(total, float(l1.detach()), float(dssim.detach()), float(outline.detach()), float(delta.detach()))
+    return FrameLoss(total, l1.detach(), dssim.detach(), outline.detach(), delta.detach())
+
+
+def mean_loss(losses: list[FrameLoss]) -> FrameLoss:
+    """The mean of several frames' losses, part by part."""
+    return FrameLoss(
+        *(torch.stack(values).mean() for values in zip(*(x.parts().values() for x in losses), strict=True))
+    )
 
 
 def random_patch(matte: Tensor, size_px: int, generator: torch.Generator) -> tuple[slice, slice]:
-    """Rows and columns of a square patch about a random pixel of the person, inside the picture."""
+    """Rows and columns of a square patch about a random pixel of the person, inside the picture.
+
+    `matte` (H, W) 0..1 lies on the CPU: where the person is decides sizes, for which a GPU would be waited.
+    """
     height, width = matte.shape
     person = torch.nonzero(matte > 0.5)
     pick = int(torch.randint(max(len(person), 1), (1,), generator=generator))

@@ -64,6 +64,7 @@ class NamedAdam:
         self._config = config
         self._unit_m = float(model.setup.picture_unit_m)
         self._adam = self._build()
+        self._unread: list[tuple[int, list[str], Tensor]] = []  # steps whose gradients nobody has asked about
 
     def _trained(self) -> dict[str, nn.Parameter]:
         # The rigid torso motion is regressed before the loop and stays as it is.
@@ -76,24 +77,34 @@ class NamedAdam:
         ]
         return torch.optim.Adam(groups, betas=BETAS, eps=EPSILON, fused=True)
 
-    def step(self, step: int) -> str | None:
-        """Update all parameters that have a gradient, with the rates of `step`.
+    def step(self, step: int) -> None:
+        """Update all parameters that have a gradient, with the rates of `step`; none if any is not finite.
 
-        Returns:
-            None, or the name of the first parameter whose gradient is not finite; then nothing was changed.
+        Which it was, `verdicts` tells: to ask is to wait for the device.
         """
         with_grad = {n: p for n, p in self._trained().items() if p.grad is not None}
         norms = torch.stack(torch._foreach_norm([p.grad for p in with_grad.values()]))  # type: ignore[arg-type]
-        if not bool(torch.isfinite(norms).all()):
-            bad = int(torch.nonzero(~torch.isfinite(norms))[0])
-            self._adam.zero_grad(set_to_none=True)
-            return list(with_grad)[bad]
+        finite = torch.isfinite(norms)
+        self._unread.append((step, list(with_grad), finite))
+        # torch's own way to leave out an update without asking the device first (its gradient scaler's).
+        self._adam.found_inf = (~finite.all()).float()  # type: ignore[attr-defined]
         for group in self._adam.param_groups:
             name = group["name"]
             group["lr"] = base_rate(name, self._config, self._unit_m) * stage_factor(name, step, self._config)
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
-        return None
+
+    def verdicts(self) -> list[tuple[int, str | None]]:
+        """The steps since the last call, each with the first parameter whose gradient was not finite, or None.
+
+        Such a step changed nothing.
+        """
+        unread, self._unread = self._unread, []
+        found = []
+        for step, names, finite in unread:
+            wrong = (~finite).nonzero()[:, 0].tolist()
+            found.append((step, names[wrong[0]] if wrong else None))
+        return found
 
     def remap_canonical(self, origin: Tensor) -> None:
         """After density control: new row i takes the moments of old row origin[i], or zeros where it is -1."""

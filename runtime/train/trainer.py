@@ -12,18 +12,19 @@ from torch import Tensor
 from gstalker.kernels.camera import intrinsics
 from gstalker.kernels.differentiable import rasterize
 from gstalker.runtime.dataset import Dataset
-from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.lpips import Lpips
-from gstalker.runtime.model.avatar import STILL, Anchors, AvatarModel, Motion
+from gstalker.runtime.model.avatar import STILL, Anchors, AvatarModel, Motion, PosedGaussians
 from gstalker.runtime.train import checkpoint, density, frames
 from gstalker.runtime.train.config import TrainConfig
-from gstalker.runtime.train.losses import FrameLoss, frame_loss, pixel_weights, random_patch
+from gstalker.runtime.train.device import chosen_triplane, fields_precision, training_device
+from gstalker.runtime.train.losses import FrameLoss, frame_loss, mean_loss, pixel_weights, random_patch
 from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
 from gstalker.runtime.train.sampler import FrameSampler
 from gstalker.runtime.train.trust import PixelTrust, weighed_by_matte
 
 ANCHOR_STEPS = 25  # the fields are evaluated at positions at most this many steps old
 MAX_BAD_STEPS = 20  # non-finite gradients in a row after which training gives up
+READ_EVERY = 25  # steps between two looks at whether a GPU's gradients were finite
 
 
 class Trainer:
@@ -36,9 +37,12 @@ class Trainer:
         self.config = config
         self.run = run
         self.device = training_device(config.device)
+        model.deformation.grid = chosen_triplane(model.deformation.grid, config.on_device)
         self.model = model.to(self.device)
         self.tracks = tracks = weighed_by_matte(tracks, pictures)
+        self.tables = frames.tables_on(tracks, self.device)
         self.pictures = pictures
+        self.kept_where = pictures.settle(self.device)
         m = dataset.manifest
         self.size_px = m.size_px
         self.trust = PixelTrust(m.size_px, config.trust, config.steps, self.device)
@@ -52,7 +56,7 @@ class Trainer:
         self.eye_boxes = frames.eye_box_pairs(tracks, self.size_px)
         self.step = 0
         self.bad_steps = 0
-        self.last_bad: str | None = None  # parameter whose gradient was not finite in the last step
+        self.skipped: list[tuple[int, str]] = []  # steps left out, with the parameter whose gradient was not finite
         self.anchors = model.anchors()
         self.perceptual = perceptual.to(self.device) if perceptual else None
         self.perceptual_from = config.steps - round(config.losses.lpips_share * config.stage2_steps)
@@ -61,40 +65,58 @@ class Trainer:
     def _no_stats(self) -> density.DensityStats:
         return density.DensityStats.zeros(len(self.model.canonical), self.device)
 
-    def _on_device(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
-
     def motion_of(self, frame: int) -> Motion:
         """The field's deltas for a training frame."""
-        code = self.model.audio(self._on_device(self.tracks.mel_windows[frame])[None])[0, 0]
-        return self.model.motion(
-            code,
-            self._on_device(self.tracks.expression[frame]),
-            self._on_device(self.tracks.head_pose[frame]),
-            self.anchors,
-        )
+        code = self.model.audio(self.tables.mel_windows[frame][None])[0, 0]
+        with fields_precision(self.device, self.config.on_device):
+            motion = self.model.motion(code, self.tables.expression[frame], self.tables.head_pose[frame], self.anchors)
+        return Motion(*(None if deltas is None else deltas.float() for deltas in motion))
+
+    @property
+    def in_stage_2(self) -> bool:
+        """Whether the fields learn by now."""
+        return self.step >= self.config.stage1_steps
+
+    def posed_at(self, frame: int) -> tuple[PosedGaussians, Motion]:
+        """The Gaussians of a training frame before its camera, and how the fields moved them."""
+        poses = self.tables.camera_from_head[frame], self.tables.camera_from_torso[frame]
+        if not self.in_stage_2:
+            return self.model.posed(*poses), STILL
+        motion, sitting = self.motion_of(frame), self.model.sittings.of(self._place(frame)[0], self.config.sittings)
+        return self.model.posed(*poses, motion, sitting), motion
 
     def frame_loss(self, frame: int) -> FrameLoss:
         """Render a training frame and compare it with the real one."""
-        in_stage_2 = self.step >= self.config.stage1_steps
-        motion = self.motion_of(frame) if in_stage_2 else STILL
-        posed = self.model.posed(
-            self._on_device(self.tracks.camera_from_head[frame]),
-            self._on_device(self.tracks.camera_from_torso[frame]),
-            motion,
-        )
-        clip, index = int(self.tracks.clip_of_frame[frame]), int(self.tracks.index_in_clip[frame])
-        real, matte, plate = self.pictures.picture(clip, index, self.device)
-        rgb, alpha = rasterize(
+        posed, motion = self.posed_at(frame)
+        real = self.pictures.picture(*self._place(frame), self.device)
+        return self._compare(frame, motion, self._draw(posed, real.plate), real)
+
+    def batch_loss(self, chosen: list[int]) -> FrameLoss:
+        """The mean of several frames' losses, drawn in one call, which keeps a GPU busier than one after the other."""
+        posed, motions = zip(*(self.posed_at(frame) for frame in chosen), strict=True)
+        real = [self.pictures.picture(*self._place(frame), self.device) for frame in chosen]
+        together = PosedGaussians(*(torch.stack(values) for values in zip(*posed, strict=True)))
+        drawn = self._draw(together, torch.stack([r.plate for r in real]))
+        each = zip(chosen, motions, zip(*drawn, strict=True), real, strict=True)
+        return mean_loss([self._compare(*frame) for frame in each])
+
+    def _place(self, frame: int) -> tuple[int, int]:
+        return int(self.tracks.clip_of_frame[frame]), int(self.tracks.index_in_clip[frame])
+
+    def _draw(self, posed: PosedGaussians, background: Tensor) -> tuple[Tensor, Tensor]:
+        return rasterize(
             *posed, viewmat=self._viewmat, K=self.K, width_px=self.size_px, height_px=self.size_px,
-            background=plate, backend=self.device.type,
-            screen_gradients=self.stats.screen_gradients,
+            background=background, backend=self.device.type, screen_gradients=self.stats.screen_gradients,
+            check_values=False,  # what is not finite shows in the gradients
         )  # fmt: skip
+
+    def _compare(self, frame: int, motion: Motion, drawn: tuple[Tensor, Tensor], picture: frames.Picture) -> FrameLoss:
+        (rgb, alpha), (real, matte, _) = drawn, picture
         real, matte = self.trust.believed(self.step, rgb, alpha, real, matte)
         weights = pixel_weights(
             self.size_px, self.mouth_boxes[frame], self.eye_boxes[frame], float(self.tracks.confidence[frame]),
-            self.config.losses,
-        ).to(self.device)  # fmt: skip
+            self.config.losses, self.device,
+        )  # fmt: skip
         outputs = None
         if motion.head is not None:
             outputs = motion.head / self.model.deformation.output_scale
@@ -102,8 +124,12 @@ class Trainer:
             self.stats.motion[self.model.canonical.head_movers] += moved_m
         self.stats.frames += 1
         loss = frame_loss(rgb, alpha, real, matte, weights, outputs, self.config.losses)
+        clip, index = self._place(frame)
+        if self.in_stage_2 and (prior := self.model.sittings.prior(clip, self.config.sittings)) is not None:
+            loss = dataclasses.replace(loss, total=loss.total + prior)
         if self.perceptual is not None and self.step >= self.perceptual_from:
-            rows, columns = random_patch(matte, self.config.losses.lpips_patch_px, self.generator)
+            on_host = self.pictures.host_matte(clip, index)  # its size decides a shape: no wait for the device
+            rows, columns = random_patch(on_host, self.config.losses.lpips_patch_px, self.generator)
             distance = self.perceptual(rgb[rows, columns], real[rows, columns])
             loss = dataclasses.replace(loss, total=loss.total + self.config.losses.lpips * distance.mean())
         return loss
@@ -116,26 +142,44 @@ class Trainer:
         """
         if self.step % ANCHOR_STEPS == 0:
             self.anchors = self.model.anchors()
-        loss = None
-        for _ in range(self.config.batch_frames):
-            loss = self.frame_loss(self.sampler.next())
-            (loss.total / self.config.batch_frames).backward()
-        assert loss is not None
-        bad = self.optimizer.step(self.step)
-        self.bad_steps = self.bad_steps + 1 if bad else 0
-        if bad and self.bad_steps >= MAX_BAD_STEPS:
-            raise NonFiniteGradient(
-                f"step {self.step}: the gradient of {bad} was not finite for {MAX_BAD_STEPS} steps in a row. "
-                "The last checkpoint is sound; lower the learning rates, or check the dataset's contact sheet."
-            )
-        if bad:
-            self.stats = self._no_stats()
+        chosen = [self.sampler.next() for _ in range(self.config.batch_frames)]
+        if self.device.type == "cuda" and len(chosen) > 1:
+            loss = self.batch_loss(chosen)
+            loss.total.backward()
+        else:
+            losses = []
+            for frame in chosen:
+                losses.append(self.frame_loss(frame))
+                (losses[-1].total / len(chosen)).backward()
+            loss = losses[-1]
+        self.optimizer.step(self.step)
         self.model.canonical.enforce_bounds()
+        self.model.sittings.hold_mean()
         self.step += 1
-        if self.step in self.growth_steps:
+        grows = self.step in self.growth_steps
+        if self.device.type == "cpu" or self.step % READ_EVERY == 0 or grows:
+            self._read_verdicts()
+        if grows:
             self._grow()
-        self.last_bad = bad
         return loss
+
+    def _read_verdicts(self) -> None:
+        """Learn which of the last steps were left out; on a GPU this waits for it.
+
+        Raises:
+            NonFiniteGradient: too many in a row.
+        """
+        for step, bad in self.optimizer.verdicts():
+            self.bad_steps = self.bad_steps + 1 if bad else 0
+            if bad is None:
+                continue
+            self.skipped.append((step + 1, bad))
+            self.stats = self._no_stats()
+            if self.bad_steps >= MAX_BAD_STEPS:
+                raise NonFiniteGradient(
+                    f"step {step}: the gradient of {bad} was not finite for {MAX_BAD_STEPS} steps in a row. "
+                    "The last checkpoint is sound; lower the learning rates, or check the dataset's contact sheet."
+                )
 
     def _grow(self) -> None:
         plan = density.plan_growth(self.stats, self.model.canonical, self.config.density)
@@ -147,6 +191,7 @@ class Trainer:
 
     def save(self) -> Path:
         """Write a checkpoint from which training goes on exactly as if it had not stopped."""
+        self._read_verdicts()
         extra = {f"adam/{n}": t for n, t in self.optimizer.state_tensors().items()}
         extra["random/growth"] = self.generator.get_state()
         extra["random/sampler"] = self.sampler.generator.get_state()
@@ -171,20 +216,6 @@ class Trainer:
             tensors["stats/motion"].to(self.device),
             int(tensors["stats/frames"]),
         )
-
-
-def training_device(name: str) -> torch.device:
-    """The device a run asks for.
-
-    Raises:
-        InputError: CUDA is asked for and not there.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "--device cuda: expected a CUDA GPU and a CUDA build of torch, found none. Train with --device cpu "
-            "(the preview preset is made for it), or see `gstalker doctor`."
-        )
-    return torch.device(name)
 
 
 def growth_steps(config: TrainConfig) -> frozenset[int]:
