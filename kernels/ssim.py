@@ -11,6 +11,7 @@ Kerbl et al. 2023 (arXiv:2308.04079). `runtime.metrics.ssim` is the float64 twin
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numba
 import numpy as np
@@ -215,6 +216,14 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
     return _FusedSsim.apply(img1, img2) if img1.device.type == "cpu" else ssim_torch(img1, img2)
 
 
+@lru_cache(maxsize=8)
+def _square_window(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(11, 11) blurring weights, uploaded once."""
+    with torch.inference_mode(False):
+        taps = torch.tensor(_window(), dtype=dtype, device=device)
+        return torch.outer(taps, taps)
+
+
 def ssim_torch(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
     """The same in plain PyTorch: any device and dtype, both pictures differentiable.
 
@@ -227,8 +236,7 @@ def ssim_torch(img1: torch.Tensor, img2: torch.Tensor) -> torch.Tensor:
         () mean SSIM.
     """
     channels = img1.shape[2]
-    taps = torch.tensor(_window(), dtype=img1.dtype, device=img1.device)
-    window = torch.outer(taps, taps).expand(channels, 1, -1, -1)
+    window = _square_window(img1.dtype, img1.device).expand(channels, 1, -1, -1)
 
     def blur(picture: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.conv2d(picture, window, padding=_HALF, groups=channels)

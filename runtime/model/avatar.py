@@ -192,6 +192,28 @@ def _placed(camera_from_part: Tensor, offset: Tensor | None) -> tuple[Tensor, Te
 
 def quat_turn_matrix(rotation: Tensor) -> Tensor:
     """(4, 4) matrix L with L @ q_wxyz = the quaternion of `rotation` (3, 3) times q."""
+    if rotation.device.type != "cpu":
+        return quat_product_matrix(quat_where_it_lies(rotation))
     w, x, y, z = rigid_rotation_quat_wxyz(rotation.detach().cpu().numpy()).tolist()
     rows = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
     return rotation.new_tensor(rows)
+
+
+def quat_where_it_lies(rotation: Tensor) -> Tensor:
+    """(4,) quaternion w, x, y, z of a rotation (3, 3), without waiting for the device that holds it.
+
+    Source: Shepperd 1978, 'Quaternion from rotation matrix': of four forms, the one that divides by the most.
+    """
+    r = rotation.detach().flatten()
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = r.unbind()
+    four_squares = torch.stack([1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz])
+    forms = torch.stack(
+        [
+            torch.stack([four_squares[0], zy - yz, xz - zx, yx - xy]),
+            torch.stack([zy - yz, four_squares[1], yx + xy, xz + zx]),
+            torch.stack([xz - zx, yx + xy, four_squares[2], zy + yz]),
+            torch.stack([yx - xy, xz + zx, zy + yz, four_squares[3]]),
+        ]
+    )
+    best = forms.index_select(0, four_squares.argmax(dim=0, keepdim=True))[0]
+    return functional.normalize(best, dim=0)

@@ -104,7 +104,7 @@ class CanonicalGaussians(nn.Module):
 
         Without the bound, splats grow over parts of the picture that nothing else explains.
         """
-        low, high = self.log_scale_bounds.tolist()
+        low, high = self.log_scale_bounds.unbind()  # as tensors: to read them would wait for the device
         self.log_scales.clamp_(low, high)
         self.sh_coeffs.clamp_(-0.5 / SH_BAND_0, 0.5 / SH_BAND_0)
 
