@@ -41,6 +41,9 @@ class Play:
     mute: bool = False
     """Without a loudspeaker: the session's clock gives the time."""
 
+    all_frames: bool = False
+    """Ask for all frames, also where the line does not carry them: unless told so, fewer are asked for then."""
+
     seconds: float = 0.0
     """How long; 0 until interrupted."""
 
@@ -59,6 +62,7 @@ class Play:
 
         from gstalker.bridge.client.client import AvatarClient
         from gstalker.bridge.client.heard import HeardOptions
+        from gstalker.bridge.client.line_rate import RateOptions
         from gstalker.bridge.client.loudspeaker import Loudspeaker
         from gstalker.bridge.client.player import AvatarPlayer
         from gstalker.bridge.client.playout import PlayoutOptions
@@ -76,7 +80,7 @@ class Play:
                 )
             )
             heard = HeardOptions() if loudspeaker is None else HeardOptions(device_rate_hz=loudspeaker.rate_hz)
-            player = AvatarPlayer(client, PlayoutOptions(heard=heard))
+            player = AvatarPlayer(client, PlayoutOptions(heard=heard), None if self.all_frames else RateOptions())
             if loudspeaker is not None:
                 loudspeaker.start(player.sound)
             watch(player, self.seconds)
@@ -121,7 +125,16 @@ def figures(player: AvatarPlayer, offsets_ms: list[float]) -> Table:
         ("delay", f"{1000 * playout.delay_s:.0f} ms, messages late by {1000 * playout.jitter_s:.1f} ms (p99)"),
         ("pictures", f"{pictures.pictures}, mixed {pictures.mixed}, held {pictures.held}, bridged {pictures.bridged}"),
         ("frames", f"{frames.received}, late {frames.late}, lost {frames.lost}, superseded {frames.superseded}"),
+        ("asked for", _asked_for(player)),
         ("sound", f"lost {sounds.pieces_lost} pieces, underruns {sounds.underruns}"),
     ):
         table.add_row(row[0], escape(row[1]))
     return table
+
+
+def _asked_for(player: AvatarPlayer) -> str:
+    """How many frames a second, and how often that changed."""
+    fps, rate = player.client.avatar.fps, player.rate
+    if rate is None:
+        return f"all {fps} frames a second"
+    return f"{fps / rate.divisor:.3g} frames a second, lowered {rate.lowered} times, raised {rate.raised} times"

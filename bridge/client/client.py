@@ -121,6 +121,8 @@ class AvatarClient(Commands):
         self._waiting: deque[Received] = deque()
         self._answers: dict[int, Callable[[Answer], None]] = {}
         self._speeches: list[PushedSpeech] = []
+        self._rate_wish = self._rate_asked = 1
+        self._next_rate_s = 0.0
         self._welcome: schema.Welcome | None = None
         self._greeting = Greeting(Wanted(avatar, session_id, private, client_name))
         self._heard_at_s = self._turned_at_s = self._steady()
@@ -203,6 +205,11 @@ class AvatarClient(Commands):
     def render(self, frame: Frame) -> RenderedImage:
         """Draw a frame on the CPU before the avatar's backdrop, as its own camera sees it."""
         return self.avatar.render(frame)
+
+    def wish_rate(self, frame_divisor: int) -> None:
+        """Have only every n-th frame sent: as `set_rate`, but nothing is waited for, and after a reconnection or a
+        refusal it is asked again."""
+        self._rate_wish = frame_divisor
 
     def wait_for_speech(self, speech: PushedSpeech, *, queued_s: float = 0.0) -> None:
         """Look after the connection until no more than so much of an utterance waits on this side.
@@ -301,13 +308,14 @@ class AvatarClient(Commands):
             self._speeches.clear()
         self.avatar = ServedAvatar.from_welcome(answer)
         self._greeting.end()
+        self._rate_asked = 1  # what a server takes those for who have just greeted
         self.trouble = ""
         self._next_ping_s = now_s
         groups = [(tuple(topic_field(t, answer.session_id) for t in kinds), latest) for kinds, latest in self._groups]
         self._link.subscribe(answer.publication_port, groups)
 
     def _send_due(self, now_s: float) -> None:
-        """Pings, and pieces of speech."""
+        """Pings, a wish for another rate, and pieces of speech."""
         if self._link is None or self._greeting.under_way:
             return
         if now_s >= self._next_ping_s:
@@ -316,6 +324,9 @@ class AvatarClient(Commands):
             sent_s = self._steady()
             ping = schema.Ping(self._next_id(), sent_s)
             self._request(ping, lambda answer: self._pong(sent_s, answer))
+        if self._rate_wish != self._rate_asked and now_s >= self._next_rate_s:
+            self._rate_asked = self._rate_wish
+            self._request(schema.SetRate(self._next_id(), self._rate_wish), self._rate_answered)
         self._speeches = [s for s in self._speeches if not s.finished]
         for speech in self._speeches:
             request = speech.next_request(next(self._request_ids), now_s)
@@ -340,6 +351,10 @@ class AvatarClient(Commands):
             self.clock.add(sent_s, self._arrived_at_s, answer.stream_time_s)
         elif isinstance(answer, Refusal) and answer.code in ("greet_first", "unknown_session"):
             self._greet_again()
+
+    def _rate_answered(self, answer: Answer) -> None:
+        if isinstance(answer, Refusal):
+            self._rate_asked, self._next_rate_s = 0, self._steady() + PING_S
 
     def _greet_again(self) -> None:
         """The server has forgotten this client, which was silent for too long. What is under way is answered first."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from gstalker.bridge.client.client import AvatarClient, Received
+from gstalker.bridge.client.line_rate import LineRate, RateOptions
 from gstalker.bridge.client.playout import AnyFrame, Picture, Playout, PlayoutFormat, PlayoutOptions
+from gstalker.bridge.schema import FrameF32, FrameQ16
 from gstalker.kernels.frame import Frame
 
 
@@ -22,10 +24,22 @@ class AvatarPlayer:
     Attributes:
         client: the connection.
         playout: what is played; another object after a restart with other rates.
+        rate: how many frames are asked for; None where it follows nothing.
     """
 
-    def __init__(self, client: AvatarClient, options: PlayoutOptions | None = None) -> None:
+    def __init__(
+        self, client: AvatarClient, options: PlayoutOptions | None = None, rate: RateOptions | None = RateOptions()
+    ) -> None:
+        """Begin to play.
+
+        Args:
+            client: the connection, which `latest_only` is not of: it could not tell lost frames from skipped ones.
+            options: how to play.
+            rate: how to ask for fewer frames where the line does not carry them; None for always all of them, or for
+                a program that calls `set_rate` itself.
+        """
         self.client = client
+        self.rate = None if rate is None else LineRate(client.avatar.fps, rate)
         self._options = options
         self._epoch = client.epoch
         self.playout = self._new_playout()
@@ -42,6 +56,7 @@ class AvatarPlayer:
         while received is not None:
             if received.epoch == self._epoch:
                 self.playout.take(received.message, received.received_at_s)
+                self._follow_line(received)
                 taken.append(received)
             received = self.client.receive(0.0)
             self._follow_epoch()
@@ -55,10 +70,22 @@ class AvatarPlayer:
         """As `Playout.picture`."""
         return self.playout.picture(at_s)
 
+    def _follow_line(self, received: Received) -> None:
+        frame = received.message
+        if self.rate is None or not self.client.clock.known:
+            return
+        if isinstance(frame, FrameQ16 | FrameF32) and isinstance(frame, self.playout.kind or ()):
+            came_s = self.client.clock.session_time_s(received.received_at_s)
+            self.rate.frame(frame.sequence, frame.sent_at_s, came_s)
+            self.client.wish_rate(self.rate.divisor)
+
     def _follow_epoch(self) -> None:
         if self.client.epoch == self._epoch:
             return
         self._epoch = self.client.epoch
+        if self.rate is not None:
+            self.rate.reset()
+            self.client.wish_rate(self.rate.divisor)
         if PlayoutFormat.of(self.client.avatar) == self.playout.stream:
             self.playout.reset()
         else:

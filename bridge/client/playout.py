@@ -87,7 +87,12 @@ class PictureCounts:
 
 
 class Playout:
-    """One session, played. `sound` may be called from another thread than the rest."""
+    """One session, played. `sound` may be called from another thread than the rest.
+
+    Attributes:
+        kind: of frames, the first that came.
+        pictures: what pictures were made of.
+    """
 
     def __init__(
         self,
@@ -112,8 +117,10 @@ class Playout:
         self._heard = HeardTimeline(stream.audio_rate_hz, stream.lead_s + AHEAD_S, self.options.heard)
         self._delay = TargetDelay(stream.lead_s, self.options.delay)
         self._newest_s = {FrameQ16: -1.0, FrameF32: -1.0, Audio: -1.0}
-        self._kind: type[AnyFrame] | None = None
+        self.kind: type[AnyFrame] | None = None
         self._sound_sequence = -1
+        self._newest_frame = (-1, 0)  # sequence, index
+        self._apart_s = 0.0  # how far apart the server sends frames, where it leaves some out
         self._latency_s = 0.0
         self._shown_s: float | None = None
         self._shown_at_s = 0.0
@@ -157,6 +164,7 @@ class Playout:
             self._heard.clear()
             self._newest_s = dict.fromkeys(self._newest_s, -1.0)
             self._sound_sequence, self._shown_s, self._line = -1, None, None
+            self._newest_frame, self._apart_s = (-1, 0), 0.0
             self._decoded.clear()
 
     def take(self, message: Message, received_at_s: float) -> None:
@@ -167,13 +175,14 @@ class Playout:
         """
         with self._lock:
             if isinstance(message, FrameQ16 | FrameF32):
-                self._kind = self._kind or type(message)
-                if not isinstance(message, self._kind):
+                self.kind = self.kind or type(message)
+                if not isinstance(message, self.kind):
                     return
             self._follow_clock(received_at_s)
             if isinstance(message, FrameQ16 | FrameF32 | Audio):
                 self._measure(message, received_at_s)
             if isinstance(message, FrameQ16 | FrameF32):
+                self._follow_rate(message)
                 self._frames.put(message)
             elif isinstance(message, Audio):
                 if message.sequence > self._sound_sequence >= 0:
@@ -197,7 +206,8 @@ class Playout:
         """
         with self._lock:
             self._latency_s += 0.1 * (max(0.0, heard_at_s - now_s) - self._latency_s)
-            delay_s = self._delay.follow(now_s, self._latency_s)
+            # Of two frames that are mixed, the later one must be there when the earlier one's time has come.
+            delay_s = self._delay.follow(now_s, max(self._latency_s, self._apart_s))
 
             def target_at(local_s: float) -> float | None:
                 session_s = self._session_s(local_s)
@@ -283,6 +293,15 @@ class Playout:
             return
         self._newest_s[type(message)] = message.time_s
         self._delay.arrived(session_s - (message.time_s - self.stream.lead_s))
+
+    def _follow_rate(self, message: AnyFrame) -> None:
+        """See how far apart frames are that were sent one after the other: the server leaves out what nobody wants."""
+        sequence, index = self._newest_frame
+        if message.sequence == sequence + 1 and message.index > index:
+            apart_s = (message.index - index) / self.stream.fps
+            self._apart_s = apart_s if 1.5 / self.stream.fps < apart_s <= self.options.bridge_s else 0.0
+        if message.sequence > sequence:
+            self._newest_frame = (message.sequence, message.index)
 
     def _heard_s(self, at_s: float) -> float | None:
         heard_s = self._heard.time_s(at_s) if self._device_asks(at_s) else None
