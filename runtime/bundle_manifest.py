@@ -292,7 +292,7 @@ def check_manifest(manifest: BundleManifest, where: str) -> None:
             raise InputError(f"{where}: {field}: expected {expected}, got {got}. Export the avatar again.")
     problem = manifest.seen.problem({c.name: (c.low, c.high) for c in manifest.controls})
     if problem or (manifest.format_version == 1 and manifest.seen != NOTHING_SEEN):
-        raise InputError(f"{where}: seen.{problem or ': expected nothing in format 1'}. Export the avatar again.")
+        raise InputError(f"{where}: seen: {problem or 'expected nothing in format 1'}. Export the avatar again.")
 
 
 def _all_within(values: tuple[int, ...], low: int, high: int) -> bool:

@@ -64,7 +64,7 @@ def learn_emotions(
         reached = np.maximum(target - rest, 0.0)
         support = float((wanted * reached)[touched].sum() / whole_square(prototype))
         if support >= LEAST_SUPPORT:
-            targets = {names[e]: float(target[e]) for e in np.flatnonzero(touched)}
+            targets = {name: float(target[e]) for e, name in enumerate(names) if touched[e]}
             found.append(Emotion(emotion, min(1.0, support), targets))
     return tuple(found)
 

@@ -101,9 +101,7 @@ def seen_weights(clips: Sequence[np.ndarray], names: Sequence[str]) -> tuple[See
     tracks = [expression_weights(clip, names, wanted) for clip in clips]
     together = np.concatenate(tracks)
     steps = [np.abs(np.diff(track, n=2, axis=0)) for track in tracks if len(track) > 2]
-    noise = (
-        np.median(np.concatenate(steps), axis=0) / SECOND_DIFFERENCE_MEDIAN if steps else np.zeros(len(wanted))
-    )
+    noise = np.median(np.concatenate(steps), axis=0) / SECOND_DIFFERENCE_MEDIAN if steps else np.zeros(len(wanted))
     found = []
     for e, name in enumerate(wanted):
         low, high = np.percentile(together[:, e], range_percentiles(name))
@@ -135,6 +133,4 @@ GAZE_DIRECTIONS = (
 
 
 def _moves(weight: SeenWeight, config: ExpressionConfig) -> bool:
-    return (
-        weight.high - weight.low >= config.least_range and weight.deviation >= config.least_signal * weight.noise
-    )
+    return weight.high - weight.low >= config.least_range and weight.deviation >= config.least_signal * weight.noise

@@ -122,7 +122,7 @@ def seen_lines(seen: Seen) -> list[str]:
 def _range_line(r: SeenRange) -> str:
     digits = 2 if r.unit == WEIGHT else 3
     figures = "".join(f"{value:>8.{digits}f}" for value in (r.low, r.middle, r.high))
-    note = "" if r.unit == WEIGHT and r.control else f" {r.unit}" if r.unit != WEIGHT else "  too little to be a control"
+    note = f" {r.unit}" if r.unit != WEIGHT else "" if r.control else "  too little to be a control"
     return f"  {r.name:<22}{figures}{note}"
 
 

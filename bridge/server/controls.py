@@ -6,7 +6,7 @@ the same, and so does a session that goes on in another process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -78,6 +78,8 @@ class FaceControls:
         self._head_high = np.array(manifest.head_pose_range.high)
         self._emotions = known_emotions(manifest)
         self._gaze = np.array([_GAZE.get(name, (0, 0)) for name in self._names], np.float64).reshape(count, 2)
+        seen = {r.name: r.middle for r in manifest.seen.ranges}  # what a tracker says of eyes that look ahead
+        self._ahead = np.array([seen.get(name, 0.0) for name in self._names], np.float64).reshape(count)
         self.idle_enabled, self.seed = True, seed
         self._life = IdleLife(manifest, idle, seed)
         self._life_from: tuple[int, Life] | None = None  # since when, and what was before: blended
@@ -89,6 +91,7 @@ class FaceControls:
         self._live_head = Blend.nothing(6)
         self._live_face_share, self._live_head_share = Blend.nothing(1), Blend.nothing(1)
         self._live_at: int | None = None
+        self.live_head_limited = ""  # what of the last live head pose lay beyond the trained range
 
     @property
     def emotion_names(self) -> tuple[str, ...]:
@@ -149,7 +152,8 @@ class FaceControls:
         if not self.has_gaze:
             raise ControlRefused("not_supported", "gaze: expected an avatar with eyeLook controls, this one has none.")
         eyes = np.asarray(self._gaze.any(axis=1))
-        wanted = np.maximum(self._gaze @ np.asarray(direction or (0.0, 0.0), np.float64) / GAZE_FULL_RAD, 0.0)
+        turned = self._gaze @ np.asarray(direction or (0.0, 0.0), np.float64) / GAZE_FULL_RAD
+        wanted = np.maximum(self._ahead + turned, 0.0)
         values = np.clip(wanted, self._low, self._high)
         shares = np.zeros(len(self._low)) if direction is None else np.asarray(eyes, np.float64)
         self._eyes = self._eyes.changed(frame, self._frames(blend_s), shares, values)
@@ -166,12 +170,7 @@ class FaceControls:
         clamped = soft_clamp(asked, self._head_low, self._head_high)
         shares = np.full(6, 0.0 if vector is None else 1.0)
         self._head = self._head.changed(frame, self._frames(blend_s), shares, clamped)
-        beyond = np.abs(clamped - asked) > 1e-6
-        return (
-            ""
-            if vector is None
-            else _line(f"{COMPONENT_NAMES[i]} {asked[i]:.3g} to {clamped[i]:.3g}" for i in np.flatnonzero(beyond))
-        )
+        return "" if vector is None else _line(_limits(COMPONENT_NAMES, asked, clamped))
 
     def set_idle(self, frame: int, *, enabled: bool, seed: int) -> None:
         """Switch idle life on or off, or to another seed; off holds the rest pose with open eyes."""
@@ -191,6 +190,9 @@ class FaceControls:
             frame: the first one that may change.
             weights_by_name: ARKit names, any case; those that the avatar lacks are left out.
             rest_from_head: (4, 4) turn and shift of the head from its rest pose; None leaves the head alone.
+
+        Returns:
+            which weights had to be limited; of the head's pose, `live_head_limited` says it.
         """
         lower = {name.lower(): value for name, value in weights_by_name.items()}
         known = np.array([name.lower() in lower for name in self._names], bool).reshape(len(self._names))
@@ -205,16 +207,16 @@ class FaceControls:
             self._live_face = self._live_face.changed(frame, steps, known.astype(np.float64), weights)
             if not self._live_face_share.new_shares.any():
                 self._live_face_share = self._live_face_share.changed(frame, take_over, one, one)
+        self.live_head_limited = ""
         if rest_from_head is not None:
-            pose = soft_clamp(
-                head_vector(head_matrix(self._life.rest.head) @ rest_from_head), self._head_low, self._head_high
-            )
+            asked_head = head_vector(head_matrix(self._life.rest.head) @ rest_from_head)
+            pose = soft_clamp(asked_head, self._head_low, self._head_high)
+            self.live_head_limited = _line(_limits(COMPONENT_NAMES, asked_head, pose))
             self._live_head = self._live_head.changed(frame, steps, np.ones(6), pose)
             if not self._live_head_share.new_shares.any():
                 self._live_head_share = self._live_head_share.changed(frame, take_over, one, one)
         self._live_at = frame
-        beyond = known & (np.abs(asked - weights) > 1e-6)
-        return _line(f"{self._names[i]} {asked[i]:.3g} to {weights[i]:.3g}" for i in np.flatnonzero(beyond))
+        return _line(_limits(self._names, np.where(known, asked, weights), weights))
 
     # Frames.
 
@@ -226,9 +228,9 @@ class FaceControls:
             heard_emotion, heard_strength: what the voice itself was taken for; whatever is asked for goes over it.
         """
         heard = self._emotions[heard_emotion] if heard_strength > 0 else None
-        untouched = heard is None and self._expression.idle and self._emotion.idle and self._eyes.idle and self._head.idle
+        untouched = self._expression.idle and self._emotion.idle and self._eyes.idle and self._head.idle
         blended = self._life_from is not None and frame < self._life_from[0] + self._frames(IDLE_BLEND_S)
-        if untouched and not blended and self._live_at is None and self.idle_enabled:
+        if untouched and heard is None and not blended and self._live_at is None and self.idle_enabled:
             return self._life.controls(frame)
         base = self._base(frame)
         expression = base.expression
@@ -341,6 +343,12 @@ class FaceControls:
 
     def _frames(self, seconds: float) -> int:
         return round(seconds * self._fps)
+
+
+def _limits(names: Sequence[str], asked: np.ndarray, taken: np.ndarray) -> list[str]:
+    """What differs, as "name asked to taken"."""
+    beyond = np.flatnonzero(np.abs(taken - asked) > 1e-6)
+    return [f"{names[i]} {asked[i]:.3g} to {taken[i]:.3g}" for i in beyond]
 
 
 def _line(parts: Iterable[str]) -> str:

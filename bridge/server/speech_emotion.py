@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gstalker.bridge.server.pitch import PITCH_SAMPLES, pitch_hz
+from gstalker.bridge.server.pitch import pitch_hz
 from gstalker.bridge.server.snapshot_fields import LARGEST, Fields
 
 FRAMES_A_SECOND = 25
@@ -121,9 +121,9 @@ class SpeechEmotion:
 
 
 def _beyond_usual(values: np.ndarray, counted: np.ndarray) -> float:
-    """How far the last frames lie above the median of all, both of those that are counted."""
+    """How far the last frames lie above the mean of all, both of those that are counted."""
     weights = _SMOOTHING * counted[-SMOOTH_FRAMES:]
     if not weights.any():
         return 0.0
-    rises = np.where(counted, values, 0.0)[-SMOOTH_FRAMES:] - np.median(values[counted])
+    rises = np.where(counted, values, 0.0)[-SMOOTH_FRAMES:] - values[counted].mean()
     return float((weights * rises)[weights > 0].sum() / (weights.sum() + SHRINK))

@@ -15,7 +15,12 @@ from made_bundle import made_bundle, write_made_bundle
 from gstalker.runtime import bundle_files
 from gstalker.runtime.bundle import AvatarBundle, write_bundle
 from gstalker.runtime.bundle_files import FILE_NAMES, entry_of
+from gstalker.runtime.bundle_manifest import manifest_json
 from gstalker.runtime.errors import InputError
+from gstalker.runtime.seen import NOTHING_SEEN, Emotion, Seen, SeenRange
+
+RANGE = {"name": "browInnerUp", "unit": "weight", "low": 0.0, "middle": 0.1, "high": 0.9, "control": True}
+SAD = {"name": "sad", "support": 0.5, "targets": {"browInnerUp": 0.8}}
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +152,10 @@ def test_a_file_that_cannot_be_read_is_said(copied: Path):
         AvatarBundle.open(copied)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_format_version_is_refused_showing_both(copied: Path, version):
     edit_manifest(copied, lambda m: m.update(format_version=version))
-    with pytest.raises(InputError, match=f"expected bundle format 1, got {version!r}"):
+    with pytest.raises(InputError, match=f"expected bundle format 1 or 2, got {version!r}"):
         AvatarBundle.open(copied)
 
 
@@ -300,7 +305,7 @@ def set_at(fields: dict, path: str, value) -> None:
         ("torso_origin_avatar_m", [1.0], "torso_origin_avatar_m: expected 3 values"),
         ("quantisation.position_min_m", [9.0, 9.0, 9.0], "quantisation: expected minima < maxima"),
         ("quantisation.log_scale_min", 1e999, "not a number|expected a finite float"),
-        ("conventions.units", "inches", "conventions: expected those of format 1"),
+        ("conventions.units", "inches", "conventions: expected those of this format"),
         ("conventions", [], "conventions: expected an object"),
         ("likeness.subject", None, "likeness.subject: expected a value of type str"),
         ("surprise", 1, "expected the fields format_version, generator"),
@@ -312,6 +317,52 @@ def test_a_manifest_with_a_field_that_cannot_be_is_refused(copied: Path, path: s
     edit_manifest(copied, lambda m: set_at(m, path, value))
     with pytest.raises(InputError, match=message):
         AvatarBundle.open(copied)
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        ({"ranges": []}, "seen: expected the fields ranges, emotions"),
+        ({"ranges": [RANGE | {"middle": 2.0}], "emotions": []}, "seen: ranges: expected low <= middle <= high"),
+        (
+            {"ranges": [RANGE | {"unit": "inch"}], "emotions": []},
+            "seen: ranges: expected low <= middle <= high in weight",
+        ),
+        ({"ranges": [], "emotions": [SAD, SAD]}, "seen: emotions: expected different names"),
+        ({"ranges": [], "emotions": [SAD | {"name": ""}]}, "seen: emotions: expected different names of 1 to 64"),
+        ({"ranges": [], "emotions": [SAD | {"support": 1.5}]}, "expected a support of 0 to 1, got 1.5 for sad"),
+        ({"ranges": [], "emotions": [SAD | {"targets": {"browInnerUp": 0.95}}]}, "expected targets within the ranges"),
+        ({"ranges": [], "emotions": [SAD | {"targets": {"jawOpen": 0.1}}]}, "got sad: jawOpen 0.1"),
+    ],
+)
+def test_what_was_seen_must_fit_the_avatars_controls(copied: Path, seen: dict, message: str):
+    edit_manifest(copied, lambda m: m.update(seen=seen))
+    with pytest.raises(InputError, match=message):
+        AvatarBundle.open(copied)
+
+
+def test_a_bundle_of_format_1_is_read_as_one_in_which_nothing_was_kept_of_the_person(copied: Path):
+    def to_version_1(manifest: dict) -> None:
+        manifest["format_version"] = 1
+        del manifest["seen"]
+
+    edit_manifest(copied, to_version_1)
+    bundle = AvatarBundle.open(copied)
+    assert bundle.manifest.seen == NOTHING_SEEN
+    assert json.loads(manifest_json(bundle.manifest)) == json.loads((copied / "avatar.json").read_text("utf-8"))
+    edit_manifest(copied, lambda m: m.update(seen={"ranges": [RANGE], "emotions": []}))
+    with pytest.raises(InputError, match="seen: expected nothing in format 1"):
+        AvatarBundle.open(copied)
+
+
+def test_what_was_seen_comes_back_as_it_was_written(tmp_path: Path):
+    seen = Seen(
+        (SeenRange("browInnerUp", "weight", 0.0, 0.1, 0.9, True),), (Emotion("sad", 0.5, {"browInnerUp": 0.8}),)
+    )
+    bundle = made_bundle()
+    bundle = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, seen=seen))
+    write_bundle(tmp_path / "a.gsavatar", bundle)
+    assert AvatarBundle.open(tmp_path / "a.gsavatar").manifest.seen == seen
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{", "\xff\xfe", "[" * 100_000, '{"format_version": NaN}'])

@@ -25,6 +25,7 @@ from gstalker.bridge.server.idle_life import IdleLife
 from gstalker.runtime.bundle import IdleMotion
 from gstalker.runtime.bundle_manifest import BundleManifest, Control
 from gstalker.runtime.infer import AvatarRuntime, Controls
+from gstalker.runtime.seen import Emotion, Seen, SeenRange
 
 BUNDLE = made_bundle()
 NAMES = [c.name for c in BUNDLE.manifest.controls]
@@ -206,6 +207,57 @@ def test_a_held_weight_wins_over_an_emotion():
 def test_an_avatar_knows_only_the_emotions_it_can_show():
     manifest, idle = with_controls("eyeBlinkLeft", "mouthSmileLeft")
     assert FaceControls(manifest, idle, 0).emotion_names == ("happy",)
+
+
+def with_seen(seen: Seen) -> FaceControls:
+    return FaceControls(dataclasses.replace(BUNDLE.manifest, seen=seen), BUNDLE.idle, 0)
+
+
+SEEN = Seen(
+    (SeenRange("browInnerUp", "weight", 0.0, 0.1, HIGH, True),),
+    (Emotion("sad", 0.5, {"browInnerUp": 0.7}), Emotion("angry", 0.12, {"eyeSquintLeft": 0.4})),
+)
+
+
+def test_a_bundles_own_emotions_come_before_the_prototypes():
+    controls = with_seen(SEEN)
+    assert controls.emotion_names == ("sad", "angry")
+    assert controls.set_emotion(0, "sad", 1.0, blend_s=0.0) == ""
+    sad, own = controls.at(5).expression, face().at(5).expression
+    assert sad[BROW] == pytest.approx(0.7)
+    assert np.delete(sad, BROW) == pytest.approx(np.delete(own, BROW))
+    with pytest.raises(ControlRefused, match="expected one of sad, angry, got 'happy'"):
+        controls.set_emotion(0, "happy", 1.0, blend_s=0.0)
+
+
+def test_a_person_of_whom_no_emotion_was_seen_has_none():
+    assert with_seen(Seen(SEEN.ranges, ())).emotion_names == ()
+
+
+def test_who_asks_for_a_weak_emotion_is_told_so():
+    controls = with_seen(SEEN)
+    assert controls.set_emotion(0, "angry", 1.0, 0.0) == "weak: of angry as much as 12 % was seen of this person"
+    assert controls.set_emotion(0, "", 0.0, 0.0) == ""
+
+
+def test_an_emotion_heard_in_the_voice_lies_under_what_is_asked_for():
+    controls = with_seen(SEEN)
+    own = face().at(5).expression
+    heard = controls.at(5, "sad", 0.5).expression
+    assert heard[BROW] == pytest.approx((own[BROW] + 0.7) / 2)
+    assert same(controls.at(5, "sad", 0.0), face().at(5)), "nothing heard, nothing moved"
+    controls.set_expression(0, np.full(9, 0.2), np.arange(9) == BROW, blend_s=0.0)
+    assert controls.at(5, "sad", 1.0).expression[BROW] == pytest.approx(0.2)
+
+
+def test_gaze_counts_from_what_was_tracked_of_eyes_that_look_ahead():
+    manifest, idle = with_controls("eyeLookInLeft", "eyeLookOutLeft", "eyeLookInRight", "eyeLookOutRight")
+    ranges = tuple(SeenRange(c.name, "weight", 0.0, 0.2, HIGH, True) for c in manifest.controls)
+    controls = FaceControls(dataclasses.replace(manifest, seen=Seen(ranges)), idle, 0)
+    controls.set_gaze(0, (0.0, 0.0), blend_s=0.0)
+    assert controls.at(5).expression == pytest.approx(0.2)
+    controls.set_gaze(10, (0.06, 0.0), blend_s=0.0)
+    assert controls.at(15).expression == pytest.approx([0.1, 0.3, 0.3, 0.1])
 
 
 def test_gaze_moves_the_eyes_where_they_can_be_moved():
