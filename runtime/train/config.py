@@ -16,6 +16,7 @@ from gstalker.runtime.model.frozen_graph import file_sha256
 from gstalker.runtime.model.sittings import SittingConfig
 from gstalker.runtime.train.device import DeviceConfig
 from gstalker.runtime.train.initialise import InitConfig
+from gstalker.runtime.train.pace import PLAIN, PaceConfig
 from gstalker.runtime.train.pretrain_audio import PretrainConfig
 from gstalker.runtime.train.trust import TrustConfig
 
@@ -89,6 +90,7 @@ class TrainConfig:
     on_device: DeviceConfig = field(default_factory=DeviceConfig)  # precision and back ends
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)  # which weights become controls
     sittings: SittingConfig = field(default_factory=SittingConfig)
+    pace: PaceConfig = field(default_factory=PaceConfig)  # how a CPU spends its steps
     trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
 
     EARLIER: ClassVar[Mapping[str, object]] = {"on_device": DeviceConfig()}
@@ -186,5 +188,6 @@ PRESETS: dict[str, TrainConfig] = {
         pretrain=PretrainConfig(steps=3000),
         losses=LossConfig(lpips=0.2),
         density=DensityConfig(rounds=12, growth=0.06),
+        on_device=DeviceConfig(precision="bfloat16"),
     ),
 }
