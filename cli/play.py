@@ -62,7 +62,6 @@ class Play:
 
         from gstalker.bridge.client.client import AvatarClient
         from gstalker.bridge.client.heard import HeardOptions
-        from gstalker.bridge.client.line_rate import RateOptions
         from gstalker.bridge.client.loudspeaker import Loudspeaker
         from gstalker.bridge.client.player import AvatarPlayer
         from gstalker.bridge.client.playout import PlayoutOptions
@@ -80,7 +79,7 @@ class Play:
                 )
             )
             heard = HeardOptions() if loudspeaker is None else HeardOptions(device_rate_hz=loudspeaker.rate_hz)
-            player = AvatarPlayer(client, PlayoutOptions(heard=heard), None if self.all_frames else RateOptions())
+            player = AvatarPlayer(client, PlayoutOptions(heard=heard), follow_line=not self.all_frames)
             if loudspeaker is not None:
                 loudspeaker.start(player.sound)
             watch(player, self.seconds)

@@ -166,7 +166,7 @@ class HeardTimeline:
             if run.first <= sample:
                 break
         longest = float(run.count)
-        if run is self._handed[-1]:  # the device will ask for what follows, unless it stands: then nothing more is heard
+        if run is self._handed[-1]:  # the device will ask for what follows; one that stands plays no more than this
             longest = max(longest, self.device.sample_at(self.device.trusted_until_s) - run.first)
         return float(run.position + run.step * min(max(0.0, sample - run.first), longest)) / self._rate_hz
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from gstalker.bridge.client.client import AvatarClient, Received
-from gstalker.bridge.client.line_rate import LineRate, RateOptions
+from gstalker.bridge.client.line_rate import LineRate
 from gstalker.bridge.client.playout import AnyFrame, Picture, Playout, PlayoutFormat, PlayoutOptions
 from gstalker.bridge.schema import FrameF32, FrameQ16
 from gstalker.kernels.frame import Frame
@@ -28,18 +28,18 @@ class AvatarPlayer:
     """
 
     def __init__(
-        self, client: AvatarClient, options: PlayoutOptions | None = None, rate: RateOptions | None = RateOptions()
+        self, client: AvatarClient, options: PlayoutOptions | None = None, *, follow_line: bool = True
     ) -> None:
         """Begin to play.
 
         Args:
             client: the connection, which `latest_only` is not of: it could not tell lost frames from skipped ones.
             options: how to play.
-            rate: how to ask for fewer frames where the line does not carry them; None for always all of them, or for
-                a program that calls `set_rate` itself.
+            follow_line: ask for fewer frames where the line does not carry all of them, and for more again; not for a
+                program that calls `set_rate` itself.
         """
         self.client = client
-        self.rate = None if rate is None else LineRate(client.avatar.fps, rate)
+        self.rate = LineRate(client.avatar.fps) if follow_line else None
         self._options = options
         self._epoch = client.epoch
         self.playout = self._new_playout()

@@ -34,6 +34,7 @@ def watch(address: str, seconds: float, ready: Path) -> dict[str, object]:
         ready.touch()
         pictures: list[tuple[float, float, float, bool, int]] = []
         states: list[tuple[float, str, int]] = []
+        rates: list[tuple[float, int]] = []  # when every how manieth frame was asked for
         began_s = time.perf_counter()
         refresh = 0
         while time.perf_counter() - began_s < seconds:
@@ -41,6 +42,8 @@ def watch(address: str, seconds: float, ready: Path) -> dict[str, object]:
             now_s = time.perf_counter()
             if not states or states[-1][1:] != (client.state.value, client.epoch):
                 states.append((now_s, client.state.value, client.epoch))
+            if player.rate is not None and (not rates or rates[-1][1] != player.rate.divisor):
+                rates.append((now_s, player.rate.divisor))
             if now_s - began_s < refresh / DISPLAY_HZ:
                 continue
             refresh = int((now_s - began_s) * DISPLAY_HZ) + 1
@@ -57,6 +60,7 @@ def watch(address: str, seconds: float, ready: Path) -> dict[str, object]:
             "sound": asdict(player.playout.sounds),
             "frames": asdict(player.playout.frames),
             "shown": asdict(player.playout.pictures),
+            "rates": rates,
             "server_id": client.avatar.welcome.server_id,
         }
 

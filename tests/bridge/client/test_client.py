@@ -49,6 +49,12 @@ def kinds(found: list[Message], kind: type) -> list:
     return [m for m in found if isinstance(m, kind)]
 
 
+def every_fifth(found: list[Message]) -> bool:
+    """Whether the last four frames are five apart."""
+    indices = [frame.index for frame in kinds(found, FrameQ16)]
+    return len(indices) > 3 and set(np.diff(indices[-4:])) == {5}
+
+
 def voice(seconds: float, rate_hz: int) -> np.ndarray:
     at_s = np.arange(round(seconds * rate_hz)) / rate_hz
     return (0.3 * np.sin(2 * np.pi * 200 * at_s)).astype(np.float32)
@@ -197,13 +203,14 @@ def test_a_client_that_looks_away_for_longer_than_its_lease_is_taken_back(bundle
     running = run_server(bundle_path, None, free_port, limits=Limits(client_lease_s=0.5, empty_session_s=0.2))
     try:
         with AvatarClient(running.address, private=True) as client:
-            receive_until(client, lambda f: len(kinds(f, FrameQ16)) > 3)
+            client.wish_rate(5)
+            receive_until(client, every_fifth)
             before, epoch = client.avatar.welcome.session_id, client.epoch
             time.sleep(2.0)
             assert client.stats().session_clients == 1
             assert client.avatar.welcome.session_id != before  # its own had ended: another one was opened
             assert client.epoch == epoch + 1
-            receive_until(client, lambda f: len(kinds(f, FrameQ16)) > 3)
+            receive_until(client, every_fifth)  # asked for again: the server knows nothing of it any more
     finally:
         running.end()
 
