@@ -17,6 +17,7 @@ from gstalker.runtime.errors import InputError
 from gstalker.runtime.metrics import psnr
 from gstalker.runtime.model import trained_run
 from gstalker.runtime.model.clip_renderer import ClipRenderer, Driving
+from gstalker.runtime.model.sittings import SittingConfig
 from gstalker.runtime.train import loop
 from gstalker.runtime.train.config import PRESETS, DensityConfig, InitConfig, PretrainConfig, TrainConfig
 from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
@@ -75,7 +76,8 @@ def test_a_trained_avatar_draws_unseen_frames_better_than_its_own_still_face(run
 
 
 def test_resuming_after_a_kill_gives_the_same_weights_to_the_bit(dataset: Path, tmp_path: Path, monkeypatch):
-    config = dataclasses.replace(tiny(60), checkpoint_every=20)
+    sittings = SittingConfig(pose_refinement=True, code_size=3)
+    config = dataclasses.replace(tiny(60, sittings=sittings), checkpoint_every=20)
     whole = loop.train(dataset, tmp_path / "whole", config, Quiet(), resume=False)
 
     class Killed(BaseException):
