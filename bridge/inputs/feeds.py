@@ -97,17 +97,19 @@ class FaceFeed:
 
     def __init__(self, source: FaceSource) -> None:
         self.source = source
+        self._limited = ""
 
     @property
     def status(self) -> str:
-        """One line for `Stats.source`."""
-        return self.source.status
+        """One line for `Stats.source`: how the source fares, and whether the head turns beyond what was trained."""
+        return f"{self.source.status}; head {self._limited}" if self._limited else self.source.status
 
     def pump(self, face: FaceControls, frame: int) -> None:
         """Hand over what has come, for this frame on."""
         state = self.source.read()
         if state is not None:
             face.live_face(frame, state.weights, state.rest_from_head)
+            self._limited = face.live_head_limited
 
     def close(self) -> None:
         """End the source."""
