@@ -25,12 +25,13 @@ PICTURE_UNIT_PX = 100  # what `AvatarSetup.picture_unit_m` spans
 class AvatarConfig:
     """Sizes of the networks, and which expression weights they hear."""
 
-    EARLIER: ClassVar[Mapping[str, object]] = {"controls": EXPRESSION_BLENDSHAPES}
+    EARLIER: ClassVar[Mapping[str, object]] = {"controls": EXPRESSION_BLENDSHAPES, "blinks_apart": False}
 
     audio: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
     deformation: DeformationConfig = field(default_factory=DeformationConfig)
     torso: TorsoConfig = field(default_factory=TorsoConfig)
     controls: tuple[str, ...] = EXPRESSION_BLENDSHAPES  # E names; training chooses them from what it sees
+    blinks_apart: bool = True  # whether a blink is heard as a blink alone (`runtime.expression`)
 
 
 @dataclass(frozen=True)

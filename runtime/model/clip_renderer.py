@@ -95,7 +95,10 @@ class ClipRenderer:
         m = self._dataset.manifest
         if codes is None:
             codes = self.audio_codes(clip.samples, clip.entry.frame_count)
-        weights = expression_weights(clip.tracks.blendshapes, m.blendshape_names, self._model.config.controls)
+        heard = self._model.config
+        weights = expression_weights(
+            clip.tracks.blendshapes, m.blendshape_names, heard.controls, blinks_apart=heard.blinks_apart
+        )
         poses = clip.tracks.camera_from_head.astype(np.float64)
         head_pose = self._tensor(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses))
         torso_pose = torso_camera_poses(m, clip.tracks.torso_motion)

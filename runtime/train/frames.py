@@ -65,6 +65,8 @@ def frame_tracks(
     encoder: AudioEncoderConfig,
     source: AudioSource | None = None,
     controls: tuple[str, ...] = landmarks.EXPRESSION_BLENDSHAPES,
+    *,
+    blinks_apart: bool = True,
 ) -> FrameTracks:
     """Read tracks and sound of the named clips; windows of sound never cross from one clip into another.
 
@@ -72,6 +74,7 @@ def frame_tracks(
         encoder: says how far a window reaches.
         source: makes features of the sound; log-mel if None.
         controls: names of the E weights that the field hears.
+        blinks_apart: as `runtime.expression.expression_weights` takes it.
     """
     source = source or LogMelSource()
     manifest = dataset.manifest
@@ -92,7 +95,7 @@ def frame_tracks(
         parts["camera_from_torso"].append(torso_pose.astype(np.float32))
         parts["head_pose"].append(head_pose_vector(avatar_from_head).astype(np.float32))
         parts["torso_rigid"].append((tracks.torso_motion * [metres_per_px, metres_per_px, 1]).astype(np.float32))
-        parts["expression"].append(expression_weights(tracks.blendshapes, columns, controls))
+        parts["expression"].append(expression_weights(tracks.blendshapes, columns, controls, blinks_apart=blinks_apart))
         parts["blink"].append(tracks.blendshapes[:, lids])
         parts["mouth_shapes"].append(tracks.blendshapes[:, mouth])
         parts["landmarks_px"].append(tracks.landmarks_px)

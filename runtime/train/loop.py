@@ -124,7 +124,10 @@ def train(
             raise TrainingStopped("before the first step: there is nothing to resume, train anew")
 
     pictures = frames.PictureStore(dataset, names)
-    tracks = frames.frame_tracks(dataset, names, space, config.avatar.audio, source, config.avatar.controls)
+    heard = config.avatar
+    tracks = frames.frame_tracks(
+        *(dataset, names, space, heard.audio, source, heard.controls), blinks_apart=heard.blinks_apart
+    )
     with numerics(device, config.on_device):
         if restored is None:
             progress.stage("listening", config.pretrain.steps)
