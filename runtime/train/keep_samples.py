@@ -13,6 +13,7 @@ from gstalker.runtime.train.frames import FrameTracks, PictureStore
 
 SAMPLES = 300
 BLINK_SEEN = 0.4  # mean blink weight of both eyes that counts as one
+PLACE_SPREAD_FLOOR = 1e-4  # m or rad: clips that differ by less are alike
 
 
 def driving_samples(
@@ -49,11 +50,17 @@ def driving_samples(
 
 
 def calmest_clip(tracks: FrameTracks) -> int:
-    """A clip with little head motion whose eyes close at least once if any clip's do: natural, yet calm."""
-    scores = []
-    for clip in range(int(tracks.clip_of_frame.max()) + 1):
-        rows = tracks.clip_of_frame == clip
-        travel = tracks.head_pose[rows].std(axis=0).sum()
-        blinks = tracks.blink[rows].mean(axis=1).max()
-        scores.append((0 if blinks > BLINK_SEEN else 1, travel))
-    return min(range(len(scores)), key=scores.__getitem__)
+    """A clip with little head motion and an ordinary place of head and torso, with a blink if any clip has one.
+
+    It is what the exported avatar idles in and where its torso sits (`idle_seat`): from the edge of what was seen, a
+    head that somebody else moves would soon show neck and collar that no picture taught.
+    """
+    clips = range(int(tracks.clip_of_frame.max()) + 1)
+    motion = np.concatenate([tracks.head_pose, tracks.torso_rigid], axis=1)
+    places = np.array([motion[tracks.clip_of_frame == clip].mean(axis=0) for clip in clips])
+    spread = np.maximum(places.std(axis=0), PLACE_SPREAD_FLOOR)
+    aside = np.sqrt((((places - places.mean(axis=0)) / spread) ** 2).mean(axis=1))
+    travel = np.array([tracks.head_pose[tracks.clip_of_frame == clip].std(axis=0).sum() for clip in clips])
+    travel /= max(float(np.median(travel)), PLACE_SPREAD_FLOOR)
+    blinks = [tracks.blink[tracks.clip_of_frame == clip].mean(axis=1).max() > BLINK_SEEN for clip in clips]
+    return min(clips, key=lambda clip: (not blinks[clip], travel[clip] + aside[clip]))

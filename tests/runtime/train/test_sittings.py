@@ -18,6 +18,7 @@ from gstalker.runtime.model.clip_renderer import ClipRenderer, Driving, trusted_
 from gstalker.runtime.model.sittings import SittingConfig
 from gstalker.runtime.train import frames, loop
 from gstalker.runtime.train.config import PRESETS, InitConfig, PretrainConfig
+from gstalker.runtime.train.keep_samples import calmest_clip
 from gstalker.runtime.train.setup import fit_rigid_torso
 
 CLIPS, FRAMES = 12, 40
@@ -142,3 +143,19 @@ def test_the_seat_of_one_frame_puts_that_frames_torso_where_it_was_tracked(mispl
     assert float((unseated.camera_from_torso[2] - tracked[2]).detach().abs().max()) > 1e-3
     moved = seated.camera_from_torso[:, :2, 3] - unseated.camera_from_torso[:, :2, 3]
     torch.testing.assert_close(moved, moved[:1].expand_as(moved), rtol=0, atol=1e-6)  # a constant of the clip
+
+
+def test_the_idle_clip_is_calm_and_in_the_middle_of_what_was_seen():
+    rng = np.random.default_rng(1)
+    place = np.array([0.0, 0.01, -0.01, 0.012, -0.012, *rng.normal(0, 0.012, CLIPS - 5)])
+    restless = np.array([0.001, 0.0009, 0.0009, 0.0008, 0.0008, *np.full(CLIPS - 5, 0.002)])
+    head = np.zeros((CLIPS * FRAMES, 6))
+    head[:, 3] = place.repeat(FRAMES) + restless.repeat(FRAMES) * rng.normal(size=CLIPS * FRAMES)
+    torso = np.zeros((CLIPS * FRAMES, 3))
+    torso[:, 0] = place.repeat(FRAMES)
+    tracks = tracks_of(head, torso)
+    blinking = dataclasses.replace(tracks, blink=np.ones((CLIPS * FRAMES, 2)))
+    assert calmest_clip(blinking) == 0  # 1 to 4 are calmer, and at the edge
+    blink = np.zeros((CLIPS * FRAMES, 2))
+    blink[7 * FRAMES + 3] = 1
+    assert calmest_clip(dataclasses.replace(tracks, blink=blink)) == 7  # the only one with a blink
