@@ -74,7 +74,7 @@ class Demo:
         chapters.begin("gstalker prepare", "videos -> dataset")
         Prepare(tuple(videos), dataset, size_px=self.size_px, split=split, tracker="sidecar").run()
         chapters.begin("gstalker train", "dataset -> trained avatar")
-        Train(dataset, trained, preset="demo", steps=self.steps, seed=self.seed).run()
+        Train((dataset,), trained, preset="demo", steps=self.steps, seed=self.seed).run()
         chapters.begin("gstalker eval", "trained avatar -> report on unseen clips")
         Evaluate(trained, report).run()
         chapters.begin("gstalker export", "trained avatar -> bundle")

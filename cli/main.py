@@ -72,6 +72,7 @@ EXTRA_OF_MODULE = {
     "tensorboard": "train",
     "onnxruntime": "cpu",
     "gsplat": "gpu",
+    "ray": "ray",
     "sounddevice": "audio",
     "pythonosc": "osc",
     "espeakng_loader": "demo",

@@ -81,6 +81,11 @@ def newest_checkpoint(run: Path) -> Path | None:
     return max(found, default=None)
 
 
+def checkpoint_step(path: Path) -> int:
+    """Steps done, by the name of a checkpoint that `newest_checkpoint` found."""
+    return int(path.stem.removeprefix("step_"))
+
+
 def read_checkpoint(path: Path) -> tuple[int, dict[str, Tensor]]:
     """Steps done, and all tensors.
 

@@ -1,0 +1,1 @@
+"""Several avatars, trained beside each other, each in a process of its own."""
