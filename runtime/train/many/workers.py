@@ -11,6 +11,7 @@ from typing import Protocol
 from gstalker.runtime.train.many.job import Job
 
 END_S = 10.0  # what a process gets to end when it is told to
+_NEW_PROCESS_GROUP = 0x200  # subprocess.CREATE_NEW_PROCESS_GROUP, which other systems do not define
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -100,11 +101,12 @@ class ProcessWorkers:
         if place.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = str(place.gpu)
         # A group of its own, so that an interrupt at the terminal reaches the scheduler alone.
-        group = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+        windows = os.name == "nt"
         with job.log_file.open("ab") as log:
             self._running[job.name] = subprocess.Popen(
                 [sys.executable, "-m", "gstalker.runtime.train.many.job", str(told)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, **group,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
+                start_new_session=not windows, creationflags=_NEW_PROCESS_GROUP if windows else 0,
             )  # fmt: skip
 
     def ended(self) -> dict[str, str]:
