@@ -8,7 +8,7 @@ import inspect
 import json
 import os
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from gstalker.runtime.errors import InputError
 ALL = "all"
 FORMAT_VERSION = 1
 # Passed to the parts that take them.
-PART_OPTIONS = ("bundle", "gaussians", "movers", "cycles", "seconds", "ppm", "load_seconds", "plots")
+PART_OPTIONS = ("bundle", "dataset", "gaussians", "movers", "cycles", "seconds", "ppm", "load_seconds", "plots")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Bench:
     """Which part, a module of gstalker.bench such as kernels; all of them if not given."""
     bundle: Path | None = None
     """Avatar NAME.gsavatar for the parts that measure one; without it they are left out."""
+    dataset: Path | None = None
+    """Folder that `prepare` wrote, for the parts that train on one; without it they are left out."""
     gaussians: int | None = None
     """How many Gaussians, for the parts that make their own."""
     movers: float | None = None
@@ -65,8 +67,8 @@ class Bench:
         for name in known if self.part == ALL else [self.part]:
             measure = importlib.import_module(f"gstalker.bench.{name}").run
             takes = inspect.signature(measure).parameters
-            if "bundle" in takes and self.bundle is None and self.part == ALL:
-                report["left_out"][name] = "it measures an avatar: give --bundle"
+            if self.part == ALL and (missing := self._missing(takes)):
+                report["left_out"][name] = missing
                 console.print(f"[yellow]left out[/] {name}: {report['left_out'][name]}", soft_wrap=True)
                 continue
             options = {key: value for key, value in self._given().items() if key in takes}
@@ -80,6 +82,14 @@ class Bench:
                 write_json(report, self.json)
         if self.json is not None:
             console.print(f"figures written to {self.json}", soft_wrap=True)
+
+    def _missing(self, takes: Container[str]) -> str | None:
+        """Why a part that takes these options cannot be measured."""
+        if "bundle" in takes and self.bundle is None:
+            return "it measures an avatar: give --bundle"
+        if "dataset" in takes and self.dataset is None:
+            return "it trains on a dataset: give --dataset"
+        return None
 
     def _given(self) -> dict[str, Any]:
         """The options of parts that were given, by the parameter they are for."""

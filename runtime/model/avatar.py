@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gstalker.kernels.camera import rigid_rotation_quat_wxyz
+from gstalker.kernels.place import Place, placed
 from gstalker.runtime.landmarks import EXPRESSION_BLENDSHAPES
 from gstalker.runtime.model.audio_encoder import AudioEncoder, AudioEncoderConfig
 from gstalker.runtime.model.canonical import CanonicalGaussians
-from gstalker.runtime.model.deformation import DeformationConfig, DeformationField
+from gstalker.runtime.model.deformation import DELTA_COLUMNS, DeformationConfig, DeformationField
 from gstalker.runtime.model.sittings import MEAN_SITTING, Sitting, Sittings, moved_pose, quat_product_matrix
 from gstalker.runtime.model.torso import TorsoConfig, TorsoField
 
@@ -119,7 +120,14 @@ class AvatarModel(nn.Module):
         )
 
     def motion(
-        self, audio_code: Tensor, expression: Tensor, head_pose: Tensor, anchors: Anchors | None = None
+        self,
+        audio_code: Tensor,
+        expression: Tensor,
+        head_pose: Tensor,
+        anchors: Anchors | None = None,
+        spatial: tuple[Tensor, Tensor] | None = None,
+        *,
+        learn_torso: bool = True,
     ) -> Motion:
         """Deltas of one frame.
 
@@ -129,12 +137,14 @@ class AvatarModel(nn.Module):
             head_pose: (6,) rotation vector (rad) and translation (m) of avatar_from_head.
             anchors: positions to evaluate the fields at; the present ones if None. Training passes copies that it
                 renews now and then, so that grid look-ups are found once for many steps.
+            spatial: what `deformation.spatial` gives for the head's anchors, if it is known already.
+            learn_torso: whether the torso's deltas are differentiable.
         """
         anchors = anchors or self.anchors()
-        return Motion(
-            head=self.deformation(anchors.head, audio_code, expression),
-            torso=self.torso(anchors.torso, head_pose),
-        )
+        spatial = spatial or self.deformation.spatial(anchors.head)
+        head = self.deformation.from_baked(*spatial, audio_code, expression)
+        with torch.set_grad_enabled(learn_torso and torch.is_grad_enabled()):
+            return Motion(head, self.torso(anchors.torso, head_pose))
 
     def anchors(self) -> Anchors:
         """Copies of the present canonical positions."""
@@ -156,6 +166,13 @@ class AvatarModel(nn.Module):
             sitting: how this clip departs from the mean of all.
         """
         c = self.canonical
+        if (
+            c.means.device.type == "cpu"
+            and c.means.dtype == torch.float32
+            and sitting.head is None
+            and sitting.torso is None
+        ):
+            return self._posed_on_cpu(camera_from_head, camera_from_torso, motion, sitting)
         movers, torso = c.head_movers, c.torso
         means = c.means
         quats = functional.normalize(c.quats_wxyz, dim=1)
@@ -180,6 +197,23 @@ class AvatarModel(nn.Module):
             opacities=torch.sigmoid(logits),
             colors=c.colors(sitting.code),
         )
+
+    def _posed_on_cpu(
+        self, camera_from_head: Tensor, camera_from_torso: Tensor, motion: Motion, sitting: Sitting
+    ) -> PosedGaussians:
+        """`posed` where no sitting moves the parts, in one pass."""
+        c = self.canonical
+        deltas = motion.head if motion.head is not None else c.means.new_zeros(c.head_mover_count, DELTA_COLUMNS)
+        torso_deltas = motion.torso if motion.torso is not None else c.means.new_zeros(c.torso_count, 3)
+        head, torso = (Place(pose, quat_turn_matrix(pose[:3, :3])) for pose in (camera_from_head, camera_from_torso))
+        posed = PosedGaussians(
+            *placed(
+                c.means, c.quats_wxyz, c.log_scales, c.opacity_logits, c.sh_coeffs[:, 0], deltas, torso_deltas, head,
+                torso,
+            )
+        )  # fmt: skip
+        coloured = sitting.code is not None and len(sitting.code) > 0
+        return posed._replace(colors=c.colors(sitting.code)) if coloured else posed
 
 
 def _placed(camera_from_part: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:

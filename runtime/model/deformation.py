@@ -105,7 +105,10 @@ class DeformationField(nn.Module):
         Returns:
             (M, hidden) first layer's share, and (M, 2) gates on audio and on expression, 0..1.
         """
-        features = self.grid(means_m)  # look-ups are kept while the same tensor comes
+        return self.spatial_of(self.grid(means_m))  # look-ups are kept while the same tensor comes
+
+    def spatial_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """`spatial` of (M, features) of the grid."""
         gates = self.gate(features) if self.config.region_attention else features.new_ones(len(features), 2)
         if not self.config.expression:
             gates = gates * gates.new_tensor([1.0, 0.0])

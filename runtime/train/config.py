@@ -90,7 +90,7 @@ class TrainConfig:
     on_device: DeviceConfig = field(default_factory=DeviceConfig)  # precision and back ends
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)  # which weights become controls
     sittings: SittingConfig = field(default_factory=SittingConfig)
-    pace: PaceConfig = field(default_factory=PaceConfig)  # how a CPU spends its steps
+    pace: PaceConfig = field(default_factory=lambda: PLAIN)  # how a CPU spends its steps
     trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
 
     EARLIER: ClassVar[Mapping[str, object]] = {"on_device": DeviceConfig()}

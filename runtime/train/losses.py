@@ -55,7 +55,7 @@ def pixel_weights(
 
 def frame_loss(
     rgb: Tensor, alpha: Tensor, real: Tensor, matte: Tensor, weights: Tensor, delta_outputs: Tensor | None,
-    config: LossConfig,
+    config: LossConfig, share: float = 1.0,
 ) -> FrameLoss:  # fmt: skip
     """L1 + D-SSIM on the picture, L1 on the matte, size of the deltas.
 
@@ -66,6 +66,7 @@ def frame_loss(
         matte: (H, W) 0..1.
         weights: (H, W, 1) of `pixel_weights`.
         delta_outputs: (M, 11) the field's output in its own units, or None in stage 1.
+        share: of the whole picture's area that H x W is; pixels weigh as they do in the whole.
 
     Source: Kerbl et al. 2023, arXiv:2308.04079, sec. 5.1 for L1 with D-SSIM; TalkingGaussian (arXiv:2404.15264),
     sec. 3.4 for the delta and matte terms.
@@ -73,7 +74,7 @@ def frame_loss(
     l1 = ((rgb - real).abs() * weights).mean()
     dssim = 1.0 - fused_ssim(rgb, real)
     outline = (alpha - matte).abs().mean()
-    total = (1 - config.dssim) * l1 + config.dssim * dssim + config.matte * outline
+    total = share * ((1 - config.dssim) * l1 + config.dssim * dssim + config.matte * outline)
     delta = rgb.new_zeros(())
     if delta_outputs is not None:
         delta = delta_outputs.square().mean()

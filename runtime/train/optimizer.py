@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gstalker.kernels.adam import adam_update, all_finite
 from gstalker.runtime.model.avatar import AvatarModel
 from gstalker.runtime.train.config import TrainConfig
 
@@ -77,22 +80,49 @@ class NamedAdam:
         ]
         return torch.optim.Adam(groups, betas=BETAS, eps=EPSILON, fused=True)
 
+    def parameters(self) -> list[nn.Parameter]:
+        """All that is trained, in a fixed order."""
+        return list(self._trained().values())
+
     def step(self, step: int) -> None:
         """Update all parameters that have a gradient, with the rates of `step`; none if any is not finite.
 
         Which it was, `verdicts` tells: to ask is to wait for the device.
         """
         with_grad = {n: p for n, p in self._trained().items() if p.grad is not None}
-        norms = torch.stack(torch._foreach_norm([p.grad for p in with_grad.values()]))  # type: ignore[arg-type]
-        finite = torch.isfinite(norms)
+        on_cpu = _on_cpu(with_grad.values())
+        if on_cpu:
+            finite = torch.tensor([all_finite(_flat(p.grad)) for p in with_grad.values()])
+        else:
+            norms = torch.stack(torch._foreach_norm([p.grad for p in with_grad.values()]))  # type: ignore[arg-type]
+            finite = torch.isfinite(norms)
         self._unread.append((step, list(with_grad), finite))
         # torch's own way to leave out an update without asking the device first (its gradient scaler's).
         self._adam.found_inf = (~finite.all()).float()  # type: ignore[attr-defined]
         for group in self._adam.param_groups:
             name = group["name"]
             group["lr"] = base_rate(name, self._config, self._unit_m) * stage_factor(name, step, self._config)
-        self._adam.step()
+        if not on_cpu:
+            self._adam.step()
+        elif bool(finite.all()):
+            self._step_on_cpu()
         self._adam.zero_grad(set_to_none=True)
+
+    def _step_on_cpu(self) -> None:
+        """`torch.optim.Adam.step` with its state, a pass a parameter."""
+        for group in self._adam.param_groups:
+            parameter = group["params"][0]
+            if parameter.grad is None or not parameter.numel():
+                continue
+            state = self._adam.state[parameter]
+            if not state:
+                state["step"] = torch.zeros(())
+                state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            state["step"] += 1
+            adam_update(
+                *(_flat(t) for t in (parameter, parameter.grad, state["exp_avg"], state["exp_avg_sq"])),
+                rate=group["lr"], betas=BETAS, epsilon=EPSILON, step=int(state["step"]),
+            )  # fmt: skip
 
     def verdicts(self) -> list[tuple[int, str | None]]:
         """The steps since the last call, each with the first parameter whose gradient was not finite, or None.
@@ -137,3 +167,13 @@ class NamedAdam:
         for path, value in tensors.items():
             name, key = path.rsplit("/", 1)
             self._adam.state[by_name[name]][key] = value.to(by_name[name].device).clone()
+
+
+def _on_cpu(parameters: Iterable[nn.Parameter]) -> bool:
+    return all(p.device.type == "cpu" for p in parameters)
+
+
+def _flat(tensor: Tensor | None) -> np.ndarray:
+    """A CPU tensor's own memory as a flat array; parameters and their moments are contiguous."""
+    assert tensor is not None
+    return tensor.detach().contiguous().view(-1).numpy()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from gstalker.kernels.camera import intrinsics
 from gstalker.kernels.differentiable import rasterize
+from gstalker.kernels.triplane import Lookup
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.evaluate.lpips import Lpips
 from gstalker.runtime.model.avatar import STILL, Anchors, AvatarModel, Motion, PosedGaussians
@@ -19,12 +22,24 @@ from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.device import chosen_triplane, fields_precision, training_device
 from gstalker.runtime.train.losses import FrameLoss, frame_loss, mean_loss, pixel_weights, random_patch
 from gstalker.runtime.train.optimizer import NamedAdam, NonFiniteGradient
+from gstalker.runtime.train.pace import OneFrameACore, Window, face_windows, looks_at_face
 from gstalker.runtime.train.sampler import FrameSampler
+from gstalker.runtime.train.spatial_once import SpatialOnce, lookups_of
 from gstalker.runtime.train.trust import PixelTrust, weighed_by_matte
 
 ANCHOR_STEPS = 25  # the fields are evaluated at positions at most this many steps old
 MAX_BAD_STEPS = 20  # non-finite gradients in a row after which training gives up
 READ_EVERY = 25  # steps between two looks at whether a GPU's gradients were finite
+
+
+@dataclass
+class Seen:
+    """What a frame leaves for sums over frames; they are added up in the frames' order, whoever drew them first."""
+
+    window: Window | None = None  # the part of the picture that was looked at; None is all of it
+    screen_gradients: Tensor | None = None  # (N,)
+    moved_m: Tensor | None = None  # (head movers,) how far the field moved each
+    errors: Tensor | None = None  # of the picture's blocks, for `PixelTrust.learn`
 
 
 class Trainer:
@@ -54,6 +69,9 @@ class Trainer:
         self.growth_steps = growth_steps(config)
         self.mouth_boxes = frames.mouth_boxes(tracks, self.size_px)
         self.eye_boxes = frames.eye_box_pairs(tracks, self.size_px)
+        self.face_windows = face_windows(tracks.landmarks_px, self.size_px)
+        at_once = self.device.type == "cpu" and config.pace.frames_at_once and perceptual is None
+        self.cores = OneFrameACore(config.batch_frames if at_once else 1)
         self.step = 0
         self.bad_steps = 0
         self.skipped: list[tuple[int, str]] = []  # steps left out, with the parameter whose gradient was not finite
@@ -61,15 +79,23 @@ class Trainer:
         self.perceptual = perceptual.to(self.device) if perceptual else None
         self.perceptual_from = config.steps - round(config.losses.lpips_share * config.stage2_steps)
         self._viewmat = torch.eye(4, device=self.device)
+        self._found: tuple[Tensor, list[Lookup]] | None = None
 
     def _no_stats(self) -> density.DensityStats:
         return density.DensityStats.zeros(len(self.model.canonical), self.device)
 
-    def motion_of(self, frame: int) -> Motion:
-        """The field's deltas for a training frame."""
+    def motion_of(self, frame: int, spatial: tuple[Tensor, Tensor] | None = None, *, face: bool = False) -> Motion:
+        """The field's deltas for a training frame; the torso's are not learnt from a face alone."""
         code = self.model.audio(self.tables.mel_windows[frame][None])[0, 0]
         with fields_precision(self.device, self.config.on_device):
-            motion = self.model.motion(code, self.tables.expression[frame], self.tables.head_pose[frame], self.anchors)
+            motion = self.model.motion(
+                code,
+                self.tables.expression[frame],
+                self.tables.head_pose[frame],
+                self.anchors,
+                spatial,
+                learn_torso=not face,
+            )
         return Motion(*(None if deltas is None else deltas.float() for deltas in motion))
 
     @property
@@ -77,42 +103,115 @@ class Trainer:
         """Whether the fields learn by now."""
         return self.step >= self.config.stage1_steps
 
-    def posed_at(self, frame: int) -> tuple[PosedGaussians, Motion]:
+    def posed_at(
+        self, frame: int, spatial: tuple[Tensor, Tensor] | None = None, *, face: bool = False
+    ) -> tuple[PosedGaussians, Motion]:
         """The Gaussians of a training frame before its camera, and how the fields moved them."""
+        motion = self.motion_of(frame, spatial, face=face) if self.in_stage_2 else STILL
+        return self.posed_by(frame, motion), motion
+
+    def posed_by(self, frame: int, motion: Motion) -> PosedGaussians:
+        """The Gaussians of a training frame before its camera, moved so."""
         poses = self.tables.camera_from_head[frame], self.tables.camera_from_torso[frame]
         if not self.in_stage_2:
-            return self.model.posed(*poses), STILL
-        motion, sitting = self.motion_of(frame), self.model.sittings.of(self._place(frame)[0], self.config.sittings)
-        return self.model.posed(*poses, motion, sitting), motion
+            return self.model.posed(*poses)
+        return self.model.posed(*poses, motion, self.model.sittings.of(self._place(frame)[0], self.config.sittings))
 
-    def frame_loss(self, frame: int) -> FrameLoss:
-        """Render a training frame and compare it with the real one."""
-        posed, motion = self.posed_at(frame)
-        real = self.pictures.picture(*self._place(frame), self.device)
-        return self._compare(frame, motion, self._draw(posed, real.plate), real)
+    def frame_loss(
+        self, frame: int, window: Window | None = None, spatial: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[FrameLoss, Seen]:
+        """Render a training frame, or a part of it, and compare it with the real one."""
+        posed, motion = self.posed_at(frame, spatial, face=window is not None)
+        drawn, picture, seen = self.drawn(frame, posed, window)
+        return self.compared(frame, motion, drawn, picture, seen), seen
+
+    def drawn(
+        self, frame: int, posed: PosedGaussians, window: Window | None
+    ) -> tuple[tuple[Tensor, Tensor], frames.Picture, Seen]:
+        """The rendering of a frame or a part of it (colours, alpha), the real one, and where to note what is seen."""
+        picture = self.pictures.picture(*self._place(frame), self.device)
+        seen = Seen(window)
+        if window is None:
+            seen.screen_gradients = torch.zeros_like(self.stats.screen_gradients)
+        else:
+            picture = frames.Picture(*(window.of(pixels) for pixels in picture))
+        return self._draw(posed, picture.plate, seen.screen_gradients, window), picture, seen
 
     def batch_loss(self, chosen: list[int]) -> FrameLoss:
         """The mean of several frames' losses, drawn in one call, which keeps a GPU busier than one after the other."""
         posed, motions = zip(*(self.posed_at(frame) for frame in chosen), strict=True)
         real = [self.pictures.picture(*self._place(frame), self.device) for frame in chosen]
         together = PosedGaussians(*(torch.stack(values) for values in zip(*posed, strict=True)))
-        drawn = self._draw(together, torch.stack([r.plate for r in real]))
-        each = zip(chosen, motions, zip(*drawn, strict=True), real, strict=True)
-        return mean_loss([self._compare(*frame) for frame in each])
+        drawn = self._draw(together, torch.stack([r.plate for r in real]), self.stats.screen_gradients)
+        each = list(zip(chosen, motions, zip(*drawn, strict=True), real, [Seen() for _ in chosen], strict=True))
+        losses = [self.compared(*frame) for frame in each]
+        for *_, seen in each:
+            self._add_up(seen)
+        return mean_loss(losses)
+
+    def _backward_at_once(self, chosen: list[int]) -> FrameLoss:
+        """The mean gradient of frames that are drawn a core each; the same sum in the same order on any machine."""
+        stage2_step = self.step - self.config.stage1_steps
+        perceptual = self.perceptual is not None and self.step >= self.perceptual_from
+        face = stage2_step >= 0 and not perceptual and looks_at_face(stage2_step, self.config.pace)
+        field, parameters = self.model.deformation, self.optimizer.parameters()
+        once = SpatialOnce(field, self._lookups(), self.cores) if stage2_step >= 0 and len(chosen) > 1 else None
+        shared = once.values if once else ()
+
+        def gradients_of(frame: int) -> tuple[FrameLoss, Seen, tuple[Tensor | None, ...]]:
+            window = self.face_windows[frame] if face else None
+            loss, seen = self.frame_loss(frame, window, once.values if once else None)
+            wanted = [*parameters, *shared]
+            return loss, seen, torch.autograd.grad(loss.total / len(chosen), wanted, allow_unused=True)
+
+        losses, all_seen, gradients = zip(*self.cores.map(gradients_of, chosen), strict=True)
+        for seen in all_seen:
+            self._add_up(seen)
+        sums = [sum_of_known(column) for column in zip(*gradients, strict=True)]
+        for parameter, gradient in zip(parameters, sums[: len(parameters)], strict=True):
+            parameter.grad = gradient
+        if once:
+            by_first, by_gates = sums[len(parameters) :]
+            assert by_first is not None  # every frame is drawn with both
+            assert by_gates is not None
+            once.add_gradients(by_first, by_gates)
+        return mean_loss([dataclasses.replace(loss, total=loss.total.detach()) for loss in losses])
+
+    def _lookups(self) -> list[Lookup]:
+        """Where the anchors lie in the grid, found once for many steps."""
+        if self._found is None or self._found[0] is not self.anchors.head:
+            self._found = self.anchors.head, lookups_of(self.model.deformation, self.anchors.head)
+        return self._found[1]
+
+    def _add_up(self, seen: Seen) -> None:
+        if seen.errors is not None:
+            self.trust.learn(seen.errors, seen.window)
+        if seen.window is not None:  # density control counts by whole pictures
+            return
+        if seen.screen_gradients is not None:
+            self.stats.screen_gradients += seen.screen_gradients
+        if seen.moved_m is not None:
+            self.stats.motion[self.model.canonical.head_movers] += seen.moved_m
+        self.stats.frames += 1
 
     def _place(self, frame: int) -> tuple[int, int]:
         return int(self.tracks.clip_of_frame[frame]), int(self.tracks.index_in_clip[frame])
 
-    def _draw(self, posed: PosedGaussians, background: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(
+        self, posed: PosedGaussians, background: Tensor, screen_gradients: Tensor | None, window: Window | None = None
+    ) -> tuple[Tensor, Tensor]:
+        window = window or Window(0, 0, self.size_px, self.size_px)
         return rasterize(
-            *posed, viewmat=self._viewmat, K=self.K, width_px=self.size_px, height_px=self.size_px,
-            background=background, backend=self.device.type, screen_gradients=self.stats.screen_gradients,
+            *posed, viewmat=self._viewmat, K=window.camera(self.K), width_px=window.width, height_px=window.height,
+            background=background, backend=self.device.type, screen_gradients=screen_gradients,
             check_values=False,  # what is not finite shows in the gradients
         )  # fmt: skip
 
-    def _compare(self, frame: int, motion: Motion, drawn: tuple[Tensor, Tensor], picture: frames.Picture) -> FrameLoss:
+    def compared(
+        self, frame: int, motion: Motion, drawn: tuple[Tensor, Tensor], picture: frames.Picture, seen: Seen
+    ) -> FrameLoss:
         (rgb, alpha), (real, matte, _) = drawn, picture
-        real, matte = self.trust.believed(self.step, rgb, alpha, real, matte)
+        real, matte, seen.errors = self.trust.believed(self.step, rgb, alpha, real, matte, seen.window)
         weights = pixel_weights(
             self.size_px, self.mouth_boxes[frame], self.eye_boxes[frame], float(self.tracks.confidence[frame]),
             self.config.losses, self.device,
@@ -120,10 +219,11 @@ class Trainer:
         outputs = None
         if motion.head is not None:
             outputs = motion.head / self.model.deformation.output_scale
-            moved_m = motion.head.detach()[:, :3].norm(dim=1)
-            self.stats.motion[self.model.canonical.head_movers] += moved_m
-        self.stats.frames += 1
-        loss = frame_loss(rgb, alpha, real, matte, weights, outputs, self.config.losses)
+            seen.moved_m = motion.head.detach()[:, :3].norm(dim=1)
+        share = 1.0
+        if seen.window is not None:
+            weights, share = seen.window.of(weights), seen.window.share_of(self.size_px)
+        loss = frame_loss(rgb, alpha, real, matte, weights, outputs, self.config.losses, share)
         clip, index = self._place(frame)
         if self.in_stage_2 and (prior := self.model.sittings.prior(clip, self.config.sittings)) is not None:
             loss = dataclasses.replace(loss, total=loss.total + prior)
@@ -147,11 +247,8 @@ class Trainer:
             loss = self.batch_loss(chosen)
             loss.total.backward()
         else:
-            losses = []
-            for frame in chosen:
-                losses.append(self.frame_loss(frame))
-                (losses[-1].total / len(chosen)).backward()
-            loss = losses[-1]
+            with self.cores.step():
+                loss = self._backward_at_once(chosen)
         self.optimizer.step(self.step)
         self.model.canonical.enforce_bounds()
         self.model.sittings.hold_mean()
@@ -216,6 +313,12 @@ class Trainer:
             tensors["stats/motion"].to(self.device),
             int(tensors["stats/frames"]),
         )
+
+
+def sum_of_known(gradients: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of those that are not None, in their order; None if all are."""
+    known = [g for g in gradients if g is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 def growth_steps(config: TrainConfig) -> frozenset[int]:
