@@ -30,15 +30,17 @@ class RayWorkers:
         os.environ.update(ENVIRONMENT)
         try:
             import ray
+            from ray.exceptions import RayError
         except ImportError as error:
             raise InputError(
                 "--through ray: expected the package ray, found none: pip install 'gstalker[ray]', or leave the "
                 "option out: processes of this machine need nothing."
             ) from error
         self.places = places
-        self._ray = ray
+        self._ray: Any = ray
+        self._error = RayError
         self._running: dict[Any, str] = {}
-        ray.init(
+        self._ray.init(
             num_cpus=max(1, sum(place.threads for place in places)),
             num_gpus=sum(place.gpu is not None for place in places),
             include_dashboard=False,
@@ -65,7 +67,7 @@ class RayWorkers:
             name = self._running.pop(reference)
             try:
                 found[name] = f"Ray's task ended: {self._ray.get(reference)}"
-            except self._ray.exceptions.RayError as error:
+            except self._error as error:
                 found[name] = f"Ray: {type(error).__name__}"
         return found
 

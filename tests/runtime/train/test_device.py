@@ -23,7 +23,7 @@ from gstalker.runtime.errors import InputError
 from gstalker.runtime.model import avatar
 from gstalker.runtime.model.sittings import quat_product_matrix
 from gstalker.runtime.poses import avatar_space
-from gstalker.runtime.train import device, frames, losses, trainer
+from gstalker.runtime.train import device, frames, losses, optimizer, trainer
 from gstalker.runtime.train.config import PRESETS, TrainConfig
 from gstalker.runtime.train.device import DeviceConfig
 from gstalker.runtime.train.trust import TrustConfig
@@ -61,7 +61,7 @@ def test_a_batch_pulls_like_the_mean_of_its_frames(dataset: Dataset, tmp_path: P
     made = made_trainer(dataset, tmp_path)
     chosen = [1, 7, 12]
     for frame in chosen:
-        (made.frame_loss(frame).total / len(chosen)).backward()
+        (made.batch_loss([frame]).total / len(chosen)).backward()
     alone, screen, motion = gradients(made), made.stats.screen_gradients.clone(), made.stats.motion.clone()
     made.stats = made._no_stats()
     made.batch_loss(chosen).total.backward()
@@ -79,7 +79,7 @@ def test_fields_in_bfloat16_pull_nearly_the_same_way(dataset: Dataset, tmp_path:
     found = []
     for precision in ("float32", "bfloat16"):
         made = made_trainer(dataset, tmp_path, on_device=DeviceConfig(precision=precision))
-        loss = made.frame_loss(5)
+        loss = made.batch_loss([5])
         loss.total.backward()
         found.append((float(loss.total.detach()), gradients(made)))
     (want_loss, want), (got_loss, got) = found
@@ -120,6 +120,7 @@ def test_a_step_on_a_gpu_reads_nothing_back(dataset: Dataset, tmp_path: Path, mo
     made.batch_loss([2])  # anchors are looked up once for many steps, and that may wait
     monkeypatch.setattr(triplane, "_runs_in_numba", lambda tensor: False)
     monkeypatch.setattr(losses, "fused_ssim", ssim_torch)
+    monkeypatch.setattr(optimizer, "_on_cpu", lambda parameters: False)
     monkeypatch.setattr(avatar, "quat_turn_matrix", lambda r: quat_product_matrix(avatar.quat_where_it_lies(r)))
     monkeypatch.setattr(trainer, "rasterize", lambda *a, **k: differentiable.rasterize(*a, **{**k, "backend": "cuda"}))
     ssim_torch(torch.zeros(48, 48, 3), torch.zeros(48, 48, 3))  # uploads its window once
@@ -135,11 +136,16 @@ def test_a_step_on_a_gpu_reads_nothing_back(dataset: Dataset, tmp_path: Path, mo
         float(loss.total.detach())
 
 
-def test_steps_with_bad_gradients_change_nothing_and_are_named_when_asked(dataset: Dataset, tmp_path: Path):
+@pytest.mark.parametrize("as_on_gpu", [False, True], ids=["as on the CPU", "as on a GPU"])
+def test_steps_with_bad_gradients_change_nothing_and_are_named_when_asked(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_on_gpu: bool
+):
+    if as_on_gpu:
+        monkeypatch.setattr(optimizer, "_on_cpu", lambda parameters: False)
     made = made_trainer(dataset, tmp_path)
     before = {name: p.detach().clone() for name, p in made.model.named_parameters()}
     for step, poison in enumerate((False, True, True, False)):
-        made.frame_loss(4).total.backward()
+        made.batch_loss([4]).total.backward()
         if poison:
             assert made.model.canonical.means.grad is not None
             made.model.canonical.means.grad[3, 1] = torch.nan

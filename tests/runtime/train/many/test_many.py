@@ -184,12 +184,12 @@ def test_a_job_stops_with_a_checkpoint_and_goes_on_from_it(datasets: list[Path],
     assert row.job is not None
     row.job.notes.mkdir(parents=True)
     monkeypatch.setattr(jobs, "LOOK_EVERY_S", 0.0)
-    real = jobs.FileProgress.advance
+    real, stop_file = jobs.FileProgress.advance, row.job.stop_file
 
     def stop_at_three(progress: jobs.FileProgress, text: str) -> None:
         real(progress, text)
         if progress._status.state == "training" and progress._status.step == 3:
-            row.job.stop_file.touch()
+            stop_file.touch()
 
     monkeypatch.setattr(jobs.FileProgress, "advance", stop_at_three)
     monkeypatch.setattr(jobs.signal, "signal", lambda *a: None)
@@ -203,7 +203,7 @@ def test_a_job_stops_with_a_checkpoint_and_goes_on_from_it(datasets: list[Path],
     assert again.job is not None
     assert again.job.resume
     assert again.status.step == 3
-    row.job.stop_file.unlink()
+    stop_file.unlink()
     monkeypatch.setattr(jobs.FileProgress, "advance", real)
     assert jobs.run_job(again.job).state == "done"
     assert "resumed at step 3 of 8" in again.job.log_file.read_text()
