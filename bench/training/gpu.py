@@ -129,6 +129,15 @@ def speed(run: Path, dataset: Dataset, device: str, frames: int) -> dict[str, An
     return {"frames": frames, "frames_per_second": frames / seconds, "ms_per_frame": 1000 * seconds / frames}
 
 
+def first_call_s() -> float:
+    """Seconds of gsplat's first drawing, in which it compiles its kernels where no build of them lies yet."""
+    started = time.perf_counter()
+    one = (np.array(a, np.float32) for a in ([[0, 0, 1]], [[1, 0, 0, 0]], [[0.01] * 3], [0.5], [[[0, 0, 0]]]))
+    K = np.array([[50, 0, 16], [0, 50, 16], [0, 0, 1]], np.float64)
+    cuda.render(Gaussians(*one), Camera(np.eye(4), K, 32, 32), np.zeros(3))
+    return time.perf_counter() - started
+
+
 def wait(device: str) -> None:
     """Until a GPU has done all it was told."""
     if device == "cuda":
@@ -224,6 +233,8 @@ def run_stages(options: argparse.Namespace) -> dict[str, Any]:
         partial.replace(path)
         print(f"{stage}: {json.dumps(found)}", flush=True)
 
+    if options.device == "cuda" and cuda.why_unavailable() is None:
+        print(f"gsplat built and warm after {first_call_s():.0f} s, which no figure contains", flush=True)
     before = figures.get("train", {})
     if "train" in options.only and before.get("step", -1) != config.steps:
         keep("train", training(Path(options.dataset), run, config, before, 60 * options.minutes))
