@@ -10,7 +10,7 @@ from gstalker.bench import kernels
 
 def test_the_bench_compares_equal_pictures_and_says_where_it_ran():
     """Small and few, and no claim on the times: those are for `gstalker bench` on a quiet machine."""
-    figures = kernels.run(gaussians=500, size_px=64, repeats=3)
+    figures = kernels.run(gaussians=200, size_px=48, repeats=1)
     assert set(figures["scenes"]) == set(kernels.SCENES_SIGMA_PX)
     assert figures["machine"]["numba_threads"] >= 1
     for scene in figures["scenes"].values():

@@ -1,7 +1,7 @@
 """The fuzzing campaign: damaged messages, requests, datagrams, bundles, sessions and keys, each judged and measured.
 
     PYTHONPATH=tests python -m fuzz.run                          the full run: figures for docs/results.md
-    PYTHONPATH=tests python -m fuzz.run --seconds 20             the short one of the tests
+    PYTHONPATH=tests python -m fuzz.run --seconds 12             the short one of the tests
     PYTHONPATH=tests python -m fuzz.run --only bundles --seed 3 --first 123 --count 1       one case again
 
 A case fails where anything but the project's own refusals is raised, where it takes longer or allocates more than its

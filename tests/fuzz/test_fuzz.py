@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[1]
 def test_damaged_messages_bundles_sessions_and_keys_are_refused_in_time_and_within_their_memory():
     environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "fuzz.run", "--seconds", "20"],
+        [sys.executable, "-m", "fuzz.run", "--seconds", "12"],
         env=environment,
         capture_output=True,
         text=True,

@@ -99,9 +99,9 @@ def test_whatever_goes_wrong_sound_and_picture_stay_together_and_everything_is_c
     check_laws(World(faults, seed, display_hz).run(6.0))
 
 
-@pytest.mark.parametrize("ppm", [-500, 200, 500])
+@pytest.mark.parametrize("ppm", [-500, 500])
 def test_a_minute_of_drift_is_followed_by_resampling_alone(ppm: float):
-    world = World(Faults(client_ppm=ppm, device_ppm=ppm), display_hz=30).run(60.0)
+    world = World(Faults(client_ppm=ppm, device_ppm=ppm), display_hz=20).run(60.0)
     check_laws(world)
     offsets = leads_s(world)
     assert np.percentile(np.abs(offsets), 95) < 0.002  # measured 0.4 ms
