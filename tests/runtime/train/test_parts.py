@@ -141,6 +141,15 @@ def test_the_audio_encoder_learns_the_lips_of_unseen_clips(dataset: Dataset, tra
     assert report.lip_error_px < 0.6 * report.mean_shape_error_px
 
 
+def test_the_opening_row_tells_the_opening_in_its_own_spread(dataset: Dataset, tracks: frames.FrameTracks):
+    m = dataset.manifest
+    config = pretrain_audio.PretrainConfig()
+    targets = pretrain_audio.lip_targets(tracks, dataset.landmarks_head_m, m.focal_px, m.size_px, config)
+    opening = pretrain_audio.opening_px(targets.values.numpy(), targets)
+    told = (targets.values @ pretrain_audio.opening_row(targets)).numpy()
+    np.testing.assert_allclose(told, (opening - opening.mean()) / opening.std(ddof=1), atol=1e-3)  # float32 targets
+
+
 def test_settings_of_another_version_are_refused_with_both_lists():
     with pytest.raises(InputError, match=r"x: expected the settings \['channels'.*got \['colour'\]"):
         config_from_json(AudioEncoderConfig, {"colour": 1}, "x")
