@@ -17,6 +17,7 @@ from gstalker.export.write import export_avatar
 from gstalker.kernels.frame import assemble
 from gstalker.runtime.bundle import AvatarBundle
 from gstalker.runtime.infer import AvatarRuntime
+from gstalker.runtime.seen import seen_lines
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
@@ -104,9 +105,12 @@ def test_no_bundle_is_written_when_the_graphs_are_off(tmp_path: Path):
 def test_with_no_terminal_the_likeness_is_recorded_as_not_stated_with_a_warning(tmp_path: Path, capsys):
     write_random_run(tmp_path / "run")
     assert cli.main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "a.gsavatar"), "--zip"]) == 0
-    warned = capsys.readouterr().err
-    assert "recorded as not stated: --subject, --consent, --licence" in " ".join(warned.split())
-    likeness = AvatarBundle.open(tmp_path / "a.gsavatar").manifest.likeness
+    printed = capsys.readouterr()
+    assert "recorded as not stated: --subject, --consent, --licence" in " ".join(printed.err.split())
+    manifest = AvatarBundle.open(tmp_path / "a.gsavatar").manifest
+    assert "\n".join(seen_lines(manifest.seen)) in printed.out, "the table of what was seen"
+    assert [r.name for r in manifest.seen.ranges] == [c.name for c in manifest.controls]
+    likeness = manifest.likeness
     assert (likeness.subject, likeness.consent, likeness.licence) == ("not stated",) * 3
     assert (tmp_path / "a.gsavatar").is_file()
 

@@ -7,7 +7,10 @@ from helpers.asked_server import Asked, avatars
 
 from gstalker.bridge import schema
 from gstalker.bridge.schema import Done, FrameQ16, Pong, Stats, StreamEnd
-from gstalker.bridge.server.options import Limits
+from gstalker.bridge.server.delivery import Subscriptions
+from gstalker.bridge.server.options import Limits, ServeOptions, SessionOptions
+from gstalker.bridge.server.session_table import SessionTable
+from gstalker.runtime.errors import InputError
 
 pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
 
@@ -28,6 +31,17 @@ def test_a_session_more_than_there_is_time_for_is_refused_before_the_old_ones_ar
     assert asked.hello(b"4", session_id=3).session_id == 3
     asked.ask(schema.Leave(1), Done, b"1")
     assert asked.hello(b"5", private=True).session_id == 7
+
+
+def test_an_emotion_that_an_avatar_cannot_show_is_refused_before_anything_is_served():
+    options = ServeOptions(session=SessionOptions(emotion_from_speech="bored"))
+    with pytest.raises(InputError, match=r"--emotion-from-speech: expected an emotion of .*happy.*, got 'bored'"):
+        SessionTable(avatars(), None, options, lambda message: None, Subscriptions())
+    shared = SessionTable(
+        *(avatars(), None, ServeOptions(session=SessionOptions(emotion_from_speech="sad"))),
+        *(lambda message: None, Subscriptions()),
+    )
+    assert all(session.speech_emotion is not None for session in shared)
 
 
 def test_a_slower_rate_makes_room():
