@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gstalker.runtime.errors import InputError
 from gstalker.runtime.model.settings import config_from_json
 
 TURN_UNIT_RAD = 0.01
@@ -90,6 +91,18 @@ class Sittings(nn.Module):
         head_unit = [TURN_UNIT_RAD] * 3 + [head_px_m, head_px_m, DEPTH_UNIT_PX * head_px_m]
         self.register_buffer("head_unit", torch.tensor(head_unit), persistent=False)
         self.register_buffer("torso_unit", torch.tensor([torso_px_m, torso_px_m, TURN_UNIT_RAD]), persistent=False)
+
+    def check_clips(self, count: int, where: str) -> None:
+        """Refuse to go on with other clips than the numbers belong to.
+
+        Raises:
+            InputError: another number of training clips than the run was started with.
+        """
+        if count != len(self.head):
+            raise InputError(
+                f"{where}: expected the {len(self.head)} training clips that the run was started with, got {count}. "
+                "Train anew on the dataset as it is now."
+            )
 
     def natural(self, head: Tensor | None, torso: Tensor | None, code: Tensor | None) -> Sitting:
         """A sitting of numbers (6,), (3,), (K,) in this module's units."""

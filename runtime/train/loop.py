@@ -142,6 +142,7 @@ def train(
             (run / "pretrain.json").write_text(json.dumps(dataclasses.asdict(report)) + "\n", encoding="utf-8")
         else:
             model = trained_run.rebuild_model(config.avatar, restored[1])
+            model.sittings.check_clips(len(names), str(dataset_folder))
             pictures.wait()
             trainer = Trainer(config, dataset, run, model, tracks, pictures, perceptual)
             trainer.restore(*restored)

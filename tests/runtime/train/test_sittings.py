@@ -12,7 +12,10 @@ from helpers.random_run import random_model
 from made_dataset import MadeSpeaker, write_made_dataset
 
 from gstalker.runtime.dataset import Dataset, write_clip
+from gstalker.runtime.errors import InputError
 from gstalker.runtime.evaluate.fit_sitting import fit_sitting
+from gstalker.runtime.evaluate.subject import AVATAR, AVATAR_FIELD_TORSO, AVATAR_FITTED, AVATAR_MEAN_SEAT
+from gstalker.runtime.evaluate.subjects_from_run import subjects_from_run
 from gstalker.runtime.model import trained_run
 from gstalker.runtime.model.clip_renderer import ClipRenderer, Driving, trusted_frame
 from gstalker.runtime.model.sittings import SittingConfig
@@ -124,16 +127,38 @@ def test_a_clip_is_fitted_on_one_frame_by_what_the_run_models_alone(misplaced: P
     assert fit_sitting(renderer, model, seen, SittingConfig(pose_refinement=False)) == (None, None, None)
 
 
+def test_the_report_names_what_each_column_was_given(misplaced: Path, run: Path):
+    subjects = subjects_from_run(run, Dataset(misplaced)).subjects
+    given = {subject.name: subject.composited for subject in subjects}
+    assert "taken from the clip's first trusted frame" in given[AVATAR_FIELD_TORSO]
+    assert "nothing taken from the clip" in given[AVATAR_MEAN_SEAT]
+    assert "offset and the appearance code fitted to the clip's first trusted frame" in given[AVATAR_FITTED]
+    assert "fitted" not in given[AVATAR]
+    clip = Dataset(misplaced).load("clip2")
+    shown = {s.name: next(iter(s.pictures(clip, [3]))) for s in subjects}
+    for other in (AVATAR_FIELD_TORSO, AVATAR_FITTED):
+        assert not np.array_equal(shown[AVATAR], shown[other]), other
+
+
+def test_a_run_does_not_go_on_with_other_clips(run: Path):
+    model = trained_run.load_run(run).model
+    model.sittings.check_clips(2, "dataset")
+    with pytest.raises(InputError, match="dataset: expected the 2 training clips that the run was started with, got 3"):
+        model.sittings.check_clips(3, "dataset")
+
+
 def test_the_seat_of_one_frame_puts_that_frames_torso_where_it_was_tracked(misplaced: Path, run: Path):
     dataset, model = Dataset(misplaced), trained_run.load_run(run).model
     clip = dataset.load("clip0")
-    motion = clip.tracks.torso_motion + np.float32([5, -3, 0.02])
+    motion = clip.tracks.torso_motion + np.array([5, -3, 0.02], np.float32)
     confidence = clip.tracks.pose_confidence.copy()
     confidence[:2] = 0.1  # the first frame that may stand for the clip is the third
     clip = dataclasses.replace(
         clip, tracks=dataclasses.replace(clip.tracks, torso_motion=motion, pose_confidence=confidence)
     )
-    model.torso.rigid[-1].weight.data.normal_(generator=torch.Generator().manual_seed(0))  # a field that moves
+    last = model.torso.rigid[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.normal_(last.weight, generator=torch.Generator().manual_seed(0))  # a field that moves
     tracked = ClipRenderer(model, dataset).drive(clip).camera_from_torso
     field = Driving(torso_from_field=True)
     seated = ClipRenderer(model, dataset, driving=dataclasses.replace(field, seat_from_frame=True)).drive(clip)
