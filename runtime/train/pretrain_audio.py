@@ -7,8 +7,9 @@ lip landmarks without the head's pose (as principal components) and the mouth's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ LONGEST_PASSAGE = 75  # video frames
 @dataclass(frozen=True)
 class PretrainConfig:
     """The pretraining of the audio encoder."""
+
+    EARLIER: ClassVar[Mapping[str, object]] = {"tempo": 0.0, "opening": 0.0, "voice": VoiceConfig()}
 
     steps: int = 1800  # updates; each sees `clips_per_step` passages
     clips_per_step: int = 16

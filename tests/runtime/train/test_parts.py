@@ -150,6 +150,14 @@ def test_the_opening_row_tells_the_opening_in_its_own_spread(dataset: Dataset, t
     np.testing.assert_allclose(told, (opening - opening.mean()) / opening.std(ddof=1), atol=1e-3)  # float32 targets
 
 
+def test_runs_from_before_speech_was_varied_go_on():
+    now = dataclasses.asdict(pretrain_audio.PretrainConfig())
+    earlier = {name: value for name, value in now.items() if name not in ("tempo", "opening", "voice")}
+    read = config_from_json(pretrain_audio.PretrainConfig, earlier, "x")
+    assert (read.tempo, read.opening) == (0.0, 0.0)
+    assert config_from_json(pretrain_audio.PretrainConfig, now, "x") == pretrain_audio.PretrainConfig()
+
+
 def test_settings_of_another_version_are_refused_with_both_lists():
     with pytest.raises(InputError, match=r"x: expected the settings \['channels'.*got \['colour'\]"):
         config_from_json(AudioEncoderConfig, {"colour": 1}, "x")
