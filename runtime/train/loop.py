@@ -24,6 +24,7 @@ from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.device import numerics, training_device
 from gstalker.runtime.train.keep_samples import driving_samples
 from gstalker.runtime.train.keep_seen import person_seen
+from gstalker.runtime.train.memory import keep_freed_memory
 from gstalker.runtime.train.preview import write_preview
 from gstalker.runtime.train.trainer import Trainer
 
@@ -85,6 +86,7 @@ def train(
         TrainingStopped: `stop` said so.
     """
     device = training_device(config.device)  # complain before anything slow happens
+    keep_freed_memory()
     dataset = Dataset(dataset_folder)
     names = [c.name for c in dataset.clips("train")]
     if not names:
