@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 import webbrowser
@@ -150,17 +149,9 @@ def _served(bundle: Path | None, audio: Path | None, address: str) -> Iterator[s
 
 
 def _free_address() -> str:
-    """A loopback address whose port and the next one are free."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return f"tcp://127.0.0.1:{port}"
-    raise InputError("expected two free ports next to each other on this machine, found none.")
+    from gstalker.bridge.free_port import free_port
+
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 def _judge(session: Path) -> str:

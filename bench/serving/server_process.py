@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from gstalker.bridge.free_port import free_port
 
 START_S = 120.0  # a first start may compile
 
@@ -88,17 +89,3 @@ def end(server: ServerProcess, patience_s: float = 20.0) -> int:
     finally:
         if server.process.stdout is not None:
             server.process.stdout.close()
-
-
-def free_port() -> int:
-    """A loopback port that was free, with the next one, a moment ago."""
-    for _ in range(50):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise RuntimeError("expected two neighbouring free ports on 127.0.0.1, found none in 50 tries.")

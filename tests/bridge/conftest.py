@@ -13,9 +13,9 @@ import zmq
 from helpers.running_server import Running, run_server
 from made_bundle import LIKENESS, made_avatar, write_made_bundle
 
-from gstalker.bench.serving.server_process import free_port
 from gstalker.bridge import schema
 from gstalker.bridge.codec import encode
+from gstalker.bridge.free_port import free_port
 from gstalker.export.write import bundle_of
 from gstalker.runtime.bundle import write_bundle
 from gstalker.runtime.dataset import write_wav

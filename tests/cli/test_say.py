@@ -16,9 +16,9 @@ from helpers.fake_sounddevice import FakeSounddevice
 from helpers.running_server import Running, run_server
 from made_bundle import write_made_bundle
 
-from gstalker.bench.serving.server_process import free_port
 from gstalker.bridge import schema
 from gstalker.bridge.client.client import AvatarClient
+from gstalker.bridge.free_port import free_port
 from gstalker.cli.main import main
 from gstalker.runtime.dataset import write_wav
 

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from made_bundle import write_made_bundle
 
-from gstalker.bench.serving.server_process import free_port
+from gstalker.bridge.free_port import free_port
 from gstalker.cli.main import main
 from gstalker.cli.view import View
 from gstalker.runtime.errors import InputError

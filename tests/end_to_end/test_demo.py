@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
-from gstalker.bench.serving.server_process import free_port
+from gstalker.bridge.free_port import free_port
 
 # Looked for, not imported: espeak-ng must never enter this process.
 MISSING = [m for m in ("torch", "mediapipe", "espeakng_loader", "onnxruntime") if importlib.util.find_spec(m) is None]

@@ -12,7 +12,8 @@ import pytest
 from faults.bad_network import Line, bad_network
 from faults.relay import Weather
 
-from gstalker.bench.serving.server_process import ServerProcess, end, free_port, start
+from gstalker.bench.serving.server_process import ServerProcess, end, start
+from gstalker.bridge.free_port import free_port
 
 WATCHER = Path(__file__).with_name("watcher.py")
 FRAME_S = 0.04

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gstalker.bench.serving.server_process import ServerProcess, end, free_port, start
+from gstalker.bench.serving.server_process import ServerProcess, end, start
 from gstalker.bridge import schema
 from gstalker.bridge.client.client import AvatarClient
 from gstalker.bridge.codec import encode, topic_field
+from gstalker.bridge.free_port import free_port
 from gstalker.bridge.schema import FrameQ16
 
 SHORT_CLIENT = Path(__file__).with_name("short_client.py")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from faults.test_killed import says, short_client
 
-from gstalker.bench.serving.server_process import end, free_port, start
+from gstalker.bench.serving.server_process import end, start
 from gstalker.bridge.client.client import AvatarClient
+from gstalker.bridge.free_port import free_port
 
 READERS, SLEEPERS = 40, 10
-SECONDS = 6.0
+SECONDS = 4.0
 
 
 def test_subscribers_that_never_read_cost_the_others_no_frame(avatar_path: Path, tmp_path: Path):

@@ -35,8 +35,12 @@ class Faults:
     loss: float = 0.0  # share of publications lost
     stalls: tuple[tuple[float, float], ...] = ()  # (from, for): nothing arrives, then all of it at once
     freezes: tuple[tuple[float, float], ...] = ()  # (from, for): the client does not run; the device plays silence
-    stops: tuple[tuple[float, float], ...] = ()  # (from, for): the device does not ask; it plays what it has, then silence
-    halts: tuple[tuple[float, float], ...] = ()  # (from, for): the device stands still with what it has, and goes on with it
+    stops: tuple[
+        tuple[float, float], ...
+    ] = ()  # (from, for): the device does not ask; it plays what it has, then silence
+    halts: tuple[
+        tuple[float, float], ...
+    ] = ()  # (from, for): the device stands still with what it has, and goes on with it
     cuts: tuple[float, ...] = ()  # the utterance is stopped, and another one begins half a second later
     heard_jitter_s: float = 1e-3  # error of what the device says of its time
     device: bool = True

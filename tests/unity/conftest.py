@@ -7,7 +7,7 @@ import pytest
 from csharp_toolchain import Toolchain
 from helpers.unity_build import UnityBuild, build_package
 
-from gstalker.bench.serving.server_process import free_port
+from gstalker.bridge.free_port import free_port
 
 
 @pytest.fixture(scope="session")

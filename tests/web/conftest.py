@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.browser import Browser, Page, find_chromium
 
-from gstalker.bench.serving.server_process import free_port
+from gstalker.bridge.free_port import free_port
 from gstalker.bridge.web.server import WebServer, start_web
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / "out" / "tests" / "web"

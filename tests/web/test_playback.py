@@ -15,7 +15,7 @@ from gstalker.bridge.web.server import WebServer
 def page(browser: Browser, files_only: WebServer) -> Iterator[Page]:
     page = browser.page(files_only.url + "licences.html")
     page.evaluate(
-        """Promise.all(['frame_buffer', 'session_clock', 'playback', 'sound'].map((name) => import(`/playback/${name}.js`)))
+        """Promise.all(['frame_buffer', 'session_clock', 'playback', 'sound'].map((n) => import(`/playback/${n}.js`)))
           .then((modules) => { Object.assign(window, ...modules); })"""
     )
     yield page
@@ -106,14 +106,16 @@ def test_sound_that_waits_moves_with_the_clock_after_the_device_stood(page: Page
         page,
         """const sound = new Sound(), made = [];
         sound._context = { state: 'running', currentTime: 10, outputLatency: 0,
-          createBuffer: (_, length, rateHz) => ({ duration: length / rateHz, getChannelData: () => new Float32Array(length) }),
+          createBuffer: (_, count, hz) => ({ duration: count / hz, getChannelData: () => new Float32Array(count) }),
           createBufferSource: () => {
-            const source = { connect() {}, start(...words) { source.started = words; }, stop() { source.stopped = true; } };
+            const source = { connect() {} };
+            source.start = (...words) => { source.started = words; };
+            source.stop = () => { source.stopped = true; };
             made.push(source);
             return source;
           } };
-        const come = (index, streamNowS) =>
-          sound.play({ sequence: index, speech_id: 0, time_s: index / 25, pcm: new Int16Array(640) }, 16000, streamNowS);
+        const come = (index, nowS) =>
+          sound.play({ sequence: index, speech_id: 0, time_s: index / 25, pcm: new Int16Array(640) }, 16000, nowS);
         for (const index of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) come(index, 0); // presentation time 0 is heard at 10
         const before = made.splice(0);
         const stoodHeardS = sound.heardS(0.09); // it stood for 0.09 s: followed later, nothing is moved in sound
