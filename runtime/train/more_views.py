@@ -140,7 +140,7 @@ def lift_shell(
     head[int(view.landmarks_px[NOSE_TIP, 1]) :] = False  # below come cheeks and neck, which do not go back so
     person = np.pad(view.matte == 255, 1, mode="edge")
     person[0] = person[:, 0] = person[:, -1] = False  # below, the person runs out of the picture
-    inside_px = distance_transform_edt(person)[1:-1, 1:-1]
+    inside_px = np.asarray(distance_transform_edt(person))[1:-1, 1:-1]
     rim = head & (inside_px > SHELL_INSET_PX_AT_256 * unit_px)
     rim &= inside_px <= (SHELL_INSET_PX_AT_256 + SHELL_RIM_PX_AT_256) * unit_px
     points = sample_pixels(view, rim, count, rng)
