@@ -11,6 +11,8 @@ from gstalker.runtime.landmarks import LID_BLENDSHAPES
 from gstalker.runtime.model.driving_samples import DrivingSamples
 from gstalker.runtime.seen import WEIGHT, Seen, SeenRange
 
+BEGINNING_BLINK = 0.25  # tracked blink weight
+
 
 def asked_faces(samples: DrivingSamples, seen: Seen, controls: Sequence[str]) -> np.ndarray:
     """(n, E) float32: at rest each control at either end, all at either end, each emotion, each with lids shut."""
@@ -35,6 +37,7 @@ def seen_of_samples(samples: DrivingSamples, controls: Sequence[str]) -> Seen:
         for e, name in enumerate(controls)
     )
     lids = [e for e, name in enumerate(controls) if name in LID_BLENDSHAPES]
-    blink = samples.expression[:, lids].max(axis=1) if lids else np.zeros(len(samples.expression))
+    # The samples do not follow each other: what lies beside a blink is told by lids that have begun to close.
+    lids_down = samples.expression[:, lids].max(axis=1, initial=0.0) > BEGINNING_BLINK
     own = [(r.low, r.high) for r in ranges]
-    return Seen(ranges, learn_emotions(samples.expression, controls, own, blink))
+    return Seen(ranges, learn_emotions(samples.expression, controls, own, lids_down))

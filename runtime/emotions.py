@@ -25,11 +25,10 @@ PROTOTYPES: dict[str, dict[str, float]] = {
 UNPAIRED = ("browInnerUp", "jawOpen", "cheekPuff")  # weights that have no left and right
 NEAREST_SHARE = 0.02  # of the frames with open eyes: those in which the person comes nearest to an emotion
 LEAST_SUPPORT = 0.05  # an emotion of which less was seen is left out
-BLINKING = 0.35  # tracked blink weight from which a frame shows a blink and not an expression
 
 
 def learn_emotions(
-    weights: np.ndarray, names: Sequence[str], ranges: Sequence[tuple[float, float]], blink: np.ndarray
+    weights: np.ndarray, names: Sequence[str], ranges: Sequence[tuple[float, float]], blinking: np.ndarray
 ) -> tuple[Emotion, ...]:
     """Emotions as this person was seen to come nearest to them.
 
@@ -40,12 +39,12 @@ def learn_emotions(
         weights: (F, E) tracked weights.
         names: of the E controls.
         ranges: (low, high) of each, which targets do not leave.
-        blink: (F,) tracked blink weight; frames of blinks show no emotion.
+        blinking: (F,) bool: frames in or beside a blink, which show no emotion: lids on their way look like a squint.
 
     Returns:
         Those of which at least LEAST_SUPPORT was seen.
     """
-    shown = weights[blink < BLINKING] if (blink < BLINKING).any() else weights
+    shown = weights[~blinking] if not blinking.all() else weights
     if not len(shown) or not len(names):
         return ()
     rest = np.median(shown, axis=0)

@@ -17,8 +17,7 @@ from gstalker.runtime.landmarks import GAZE_BLENDSHAPES, LID_BLENDSHAPES, UPPER_
 
 RANGE_PERCENTILES = (2.0, 98.0)
 LID_PERCENTILES = (2.0, 99.5)  # a lid is shut in few frames: the 98th percentile is one of half a blink
-HIDDEN_BY_LIDS = (*GAZE_BLENDSHAPES, "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight")
-SHUT = 0.35  # tracked blink weight from which the lids hide the eye
+SHUT = 0.35  # tracked blink weight from which the lids hide where the eye looks
 SHUT_MARGIN_FRAMES = 2  # to each side: the tracker takes the falling lid for a look down
 # The median of |second difference| of independent noise of deviation 1 is 0.6745 * sqrt(6).
 SECOND_DIFFERENCE_MEDIAN = 1.652
@@ -68,8 +67,9 @@ def expression_weights(
 ) -> np.ndarray:
     """One clip's weights as the field hears them.
 
-    Behind a closing lid nobody sees where an eye looks or whether it squints, and the tracker says "down" and "much":
-    there, those weights go straight from what was before to what comes after, so that a blink is a control by itself.
+    Behind a closed lid nobody sees where an eye looks, and the tracker says "down": there, gaze goes straight from
+    what was before to what comes after, so that a blink and a look are two controls and not one. Squint stays as
+    tracked: it tells how a lid closes, and without it shut eyes are drawn worse.
 
     Args:
         blendshapes: (T, B) tracked weights of consecutive frames.
@@ -87,16 +87,20 @@ def expression_weights(
     if missing:
         raise InputError(f"blendshapes: expected the weights {', '.join(missing)} among the tracks. Prepare again.")
     weights = blendshapes[:, [list(names).index(name) for name in controls]].astype(np.float32)
-    behind = [e for e, name in enumerate(controls) if name in HIDDEN_BY_LIDS]
+    behind = [e for e, name in enumerate(controls) if name in GAZE_BLENDSHAPES]
     lids = [list(names).index(name) for name in LID_BLENDSHAPES if name in names]
     if blinks_apart and behind and lids:
-        shut = blendshapes[:, lids].max(axis=1) > SHUT
-        hidden = np.convolve(shut, np.ones(2 * SHUT_MARGIN_FRAMES + 1), mode="same")[: len(shut)] > 0.5
+        hidden = near_blinks(blendshapes[:, lids].max(axis=1) > SHUT)
         seen, frames = np.flatnonzero(~hidden), np.arange(len(weights))
         if hidden.any() and len(seen):
             for e in behind:
                 weights[:, e] = np.interp(frames, seen, weights[seen, e])
     return weights
+
+
+def near_blinks(shut: np.ndarray) -> np.ndarray:
+    """(T,) bool: where lids are shut, (T,) bool, and SHUT_MARGIN_FRAMES to each side."""
+    return np.convolve(shut, np.ones(2 * SHUT_MARGIN_FRAMES + 1))[SHUT_MARGIN_FRAMES:-SHUT_MARGIN_FRAMES] > 0.5
 
 
 def seen_weights(clips: Sequence[np.ndarray], names: Sequence[str]) -> tuple[SeenWeight, ...]:

@@ -32,7 +32,7 @@ class AvatarConfig:
     deformation: DeformationConfig = field(default_factory=DeformationConfig)
     torso: TorsoConfig = field(default_factory=TorsoConfig)
     controls: tuple[str, ...] = EXPRESSION_BLENDSHAPES  # E names; training chooses them from what it sees
-    blinks_apart: bool = True  # whether a blink is heard as a blink alone (`runtime.expression`)
+    blinks_apart: bool = True  # whether gaze is heard apart from blinks (`runtime.expression`)
 
 
 @dataclass(frozen=True)

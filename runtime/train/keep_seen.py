@@ -6,7 +6,7 @@ import numpy as np
 
 from gstalker.runtime.dataset import Dataset
 from gstalker.runtime.emotions import learn_emotions
-from gstalker.runtime.expression import control_ranges, seen_weights
+from gstalker.runtime.expression import SHUT, control_ranges, near_blinks, seen_weights
 from gstalker.runtime.seen import METRES, RADIANS, WEIGHT, Seen, SeenRange
 from gstalker.runtime.train.frames import FrameTracks
 
@@ -30,5 +30,6 @@ def person_seen(dataset: Dataset, names: list[str], tracks: FrameTracks, control
         low, middle, high = (float(v) for v in np.percentile(tracks.head_pose[:, column], (2, 50, 98)))
         ranges.append(SeenRange(name, RADIANS if column < 3 else METRES, low, middle, high, True))
     own = control_ranges(tracks.expression, controls)
-    emotions = learn_emotions(tracks.expression, controls, own, tracks.blink.max(axis=1))
+    blinking = near_blinks(tracks.blink.max(axis=1) > SHUT)
+    emotions = learn_emotions(tracks.expression, controls, own, blinking)
     return Seen(tuple(ranges), emotions)

@@ -13,7 +13,7 @@ from gstalker.runtime.seen import Emotion, Seen, SeenRange, read_seen, seen_line
 
 NAMES = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight", "browDownLeft", "browDownRight", "eyeLookUpLeft")
 FULL = [(0.0, 1.0)] * len(NAMES)
-OPEN = np.zeros(500)
+OPEN = np.zeros(500, bool)
 
 
 def person(**peaks: float) -> np.ndarray:
@@ -46,8 +46,8 @@ def test_a_person_who_raises_the_brows_can_be_surprised_and_not_angry():
 
 def test_who_was_seen_to_move_nothing_has_no_emotion():
     assert learn_emotions(person(), NAMES, FULL, OPEN) == ()
-    assert learn_emotions(np.zeros((0, 6)), NAMES, FULL, np.zeros(0)) == ()
-    assert learn_emotions(np.zeros((9, 0)), (), [], np.zeros(9)) == ()
+    assert learn_emotions(np.zeros((0, 6)), NAMES, FULL, np.zeros(0, bool)) == ()
+    assert learn_emotions(np.zeros((9, 0)), (), [], np.zeros(9, bool)) == ()
 
 
 def test_support_grows_with_what_was_seen_up_to_all_of_it():
@@ -79,8 +79,8 @@ def test_gaze_and_whatever_else_the_prototype_leaves_out_is_left_alone():
 
 
 def test_blinks_show_no_emotion():
-    blink = np.zeros(500)
-    blink[450:] = 0.9
+    blink = OPEN.copy()
+    blink[450:] = True
     assert learnt(person(browDown=0.9), blink=blink) == {}
 
 
