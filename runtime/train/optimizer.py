@@ -74,6 +74,8 @@ class NamedAdam:
         return {n: p for n, p in self._model.named_parameters() if not n.startswith("torso.rigid.")}
 
     def _build(self) -> torch.optim.Adam:
+        for parameter in self._trained().values():
+            parameter.data = parameter.data.contiguous()  # `_flat` lends its memory; a copy's would be lost
         groups = [
             {"params": [p], "name": n, "lr": base_rate(n, self._config, self._unit_m)}
             for n, p in self._trained().items()
@@ -92,7 +94,9 @@ class NamedAdam:
         with_grad = {n: p for n, p in self._trained().items() if p.grad is not None}
         on_cpu = _on_cpu(with_grad.values())
         if on_cpu:
-            finite = torch.tensor([all_finite(_flat(p.grad)) for p in with_grad.values()])
+            finite = torch.tensor(
+                [all_finite(_flat(p.grad.contiguous())) for p in with_grad.values() if p.grad is not None]
+            )
         else:
             norms = torch.stack(torch._foreach_norm([p.grad for p in with_grad.values()]))  # type: ignore[arg-type]
             finite = torch.isfinite(norms)
@@ -120,7 +124,7 @@ class NamedAdam:
                 state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             state["step"] += 1
             adam_update(
-                *(_flat(t) for t in (parameter, parameter.grad, state["exp_avg"], state["exp_avg_sq"])),
+                *(_flat(t) for t in (parameter, parameter.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"])),
                 rate=group["lr"], betas=BETAS, epsilon=EPSILON, step=int(state["step"]),
             )  # fmt: skip
 
@@ -173,7 +177,6 @@ def _on_cpu(parameters: Iterable[nn.Parameter]) -> bool:
     return all(p.device.type == "cpu" for p in parameters)
 
 
-def _flat(tensor: Tensor | None) -> np.ndarray:
-    """A CPU tensor's own memory as a flat array; parameters and their moments are contiguous."""
-    assert tensor is not None
-    return tensor.detach().contiguous().view(-1).numpy()
+def _flat(tensor: Tensor) -> np.ndarray:
+    """A contiguous CPU tensor's own memory as a flat array; torch raises for any other."""
+    return tensor.detach().view(-1).numpy()

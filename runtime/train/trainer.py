@@ -86,16 +86,14 @@ class Trainer:
 
     def motion_of(self, frame: int, spatial: tuple[Tensor, Tensor] | None = None, *, face: bool = False) -> Motion:
         """The field's deltas for a training frame; the torso's are not learnt from a face alone."""
-        code = self.model.audio(self.tables.mel_windows[frame][None])[0, 0]
+        # Copies lie where torch's own memory does: the last bit of a matrix product depends on the alignment, and with
+        # it whether a resumed run ends at the same bits.
+        mel, expression, head_pose = (
+            table[frame].clone() for table in (self.tables.mel_windows, self.tables.expression, self.tables.head_pose)
+        )
+        code = self.model.audio(mel[None])[0, 0]
         with fields_precision(self.device, self.config.on_device):
-            motion = self.model.motion(
-                code,
-                self.tables.expression[frame],
-                self.tables.head_pose[frame],
-                self.anchors,
-                spatial,
-                learn_torso=not face,
-            )
+            motion = self.model.motion(code, expression, head_pose, self.anchors, spatial, learn_torso=not face)
         return Motion(*(None if deltas is None else deltas.float() for deltas in motion))
 
     @property
