@@ -58,6 +58,7 @@ ONLY_IN = {
         "kernels.cuda",
         "kernels.dense_torch",
         "kernels.differentiable",
+        "kernels.place",
         "kernels.ssim",
         "kernels.triplane",
         "kernels.triplane_tinycudann",
