@@ -357,3 +357,27 @@ def test_a_face_from_the_wire_moves_the_avatar(port: UdpFace):
     names = [c.name for c in made.manifest.controls]
     assert face.at(110).expression[names.index("browInnerUp")] == pytest.approx(0.7)
     assert feed.status == port.status
+
+
+class _Tracker:
+    """Gives one head pose after the other."""
+
+    def __init__(self, *turns_rad: float) -> None:
+        self.status, self._turns_rad = "tracker", list(turns_rad)
+
+    def read(self) -> FaceState:
+        rest_from_head = np.eye(4)
+        rest_from_head[:3, :3] = Rotation.from_rotvec([0.0, self._turns_rad.pop(0), 0.0]).as_matrix()
+        return FaceState({"browInnerUp": 0.0}, rest_from_head)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_tracked_head_turned_beyond_the_trained_range_is_said_while_it_lasts():
+    made = made_bundle()
+    face, feed = FaceControls(made.manifest, made.idle, 0), FaceFeed(_Tracker(1.0, 0.0))
+    feed.pump(face, 100)
+    assert feed.status.startswith("tracker; head limited to what the avatar was trained on: rotation y")
+    feed.pump(face, 101)
+    assert feed.status == "tracker"
