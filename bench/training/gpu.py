@@ -52,7 +52,8 @@ def agreement(run: Path, dataset: Dataset, skipped: list[str]) -> dict[str, Any]
     Gaussian.
     """
     posed, camera, plate = one_frame(run, dataset)
-    cloud = Gaussians(*posed[:4], ((posed[4] - 0.5) / SH_DEGREE_0)[:, None])
+    means, quats_wxyz, scales, opacities, colors = posed
+    cloud = Gaussians(means, quats_wxyz, scales, opacities, ((colors - 0.5) / SH_DEGREE_0)[:, None])
     expected = reference.render(cloud, camera, plate)
     backends = {"cpu": cpu.render}
     if (reason := cuda.why_unavailable()) is None:
@@ -254,7 +255,8 @@ def run_stages(options: argparse.Namespace) -> dict[str, Any]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m gstalker.bench.training.gpu", description=__doc__.split("\n")[0])
+    about = (__doc__ or "").split("\n")[0]
+    p = argparse.ArgumentParser(prog="python -m gstalker.bench.training.gpu", description=about)
     p.add_argument("dataset", help="folder that gstalker prepare wrote; 512 x 512 for figures like the paper's")
     p.add_argument("--out", required=True, help="folder for figures.json, the run and the report")
     p.add_argument("--preset", default="full", choices=sorted(PRESETS))

@@ -348,7 +348,7 @@ class FaceControls:
 def _limits(names: Sequence[str], asked: np.ndarray, taken: np.ndarray) -> list[str]:
     """What differs, as "name asked to taken"."""
     beyond = np.flatnonzero(np.abs(taken - asked) > 1e-6)
-    return [f"{names[i]} {asked[i]:.3g} to {taken[i]:.3g}" for i in beyond]
+    return [f"{names[i]} {asked[i]:.3g} to {taken[i]:.3g}" for i in beyond.tolist()]
 
 
 def _line(parts: Iterable[str]) -> str:

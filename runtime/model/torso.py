@@ -85,4 +85,4 @@ class TorsoField(nn.Module):
         """Add (3,) dx_m, dy_m, angle_rad to `rigid_motion` at every pose, in place."""
         last = self.rigid[-1]
         assert isinstance(last, nn.Linear)
-        last.bias += by / self.rigid_std
+        last.bias.add_(by / self.rigid_std)

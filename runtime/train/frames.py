@@ -188,7 +188,7 @@ class PictureStore:
         self._settled = [
             _ClipPictures(
                 *(
-                    place(torch.from_numpy(np.require(array, requirements="CW")))  # a plate may be read-only
+                    place(torch.from_numpy(np.require(array, requirements=["C", "W"])))  # a plate may be read-only
                     for array in (clip.rgb, clip.matte, clip.plate)
                 )
             )

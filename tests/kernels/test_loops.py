@@ -17,7 +17,8 @@ def drawn() -> list[np.ndarray]:
     """A picture and all gradients."""
     arrays = {name: value.numpy() for name, value in scene(500, SIZE_PX, (1.5, 4.0)).items()}
     K = np.array([[focal(SIZE_PX), 0, SIZE_PX / 2], [0, focal(SIZE_PX), SIZE_PX / 2], [0, 0, 1.0]])
-    drawing = cpu.draw(*arrays.values(), np.eye(4), K, SIZE_PX, SIZE_PX, np.zeros(3))
+    means, quats_wxyz, scales, opacities, colors = arrays.values()
+    drawing = cpu.draw(means, quats_wxyz, scales, opacities, colors, np.eye(4), K, SIZE_PX, SIZE_PX, np.zeros(3))
     gradients = cpu.draw_backward(drawing, drawing.rgb - 0.5, drawing.transmittance)
     return [drawing.rgb, drawing.transmittance, *vars(gradients).values()]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -43,15 +45,25 @@ def plainly(arguments: list[Tensor], head: Tensor, torso: Tensor) -> tuple[Tenso
     )
 
 
+def as_placed(arguments: list[Tensor], head: Place, torso: Place) -> tuple[Tensor, ...]:
+    means, quats, log_scales, logits, sh_0, deltas, torso_deltas = arguments
+    return placed(means, quats, log_scales, logits, sh_0, deltas, torso_deltas, head, torso)
+
+
+def weighed(values: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """One number that all of the values change."""
+    return torch.stack([(value * weight).sum() for value, weight in zip(values, weights, strict=True)]).sum()
+
+
 def test_one_pass_places_gaussians_and_their_gradients_as_torch_does_in_doubles():
     torch.manual_seed(0)
     head, torso = a_pose(), a_pose()
-    places = [Place(pose, quat_turn_matrix(pose[:3, :3])) for pose in (head, torso)]
+    at_head, at_torso = (Place(pose, quat_turn_matrix(pose[:3, :3])) for pose in (head, torso))
     exact_in, fast_in = inputs(torch.float64), inputs(torch.float32)
-    exact, fast = plainly(exact_in, head, torso), placed(*fast_in, *places)
+    exact, fast = plainly(exact_in, head, torso), as_placed(fast_in, at_head, at_torso)
     weights = [torch.randn_like(f) for f in fast]
-    exact_grads = torch.autograd.grad(sum((e * w).sum() for e, w in zip(exact, weights, strict=True)), exact_in)
-    fast_grads = torch.autograd.grad(sum((f * w).sum() for f, w in zip(fast, weights, strict=True)), fast_in)
+    exact_grads = torch.autograd.grad(weighed(exact, weights), exact_in)
+    fast_grads = torch.autograd.grad(weighed(fast, weights), fast_in)
     for want, got in zip((*exact, *exact_grads), (*fast, *fast_grads), strict=True):
         # A dozen float32 operations on values of order one: measured at most 1.3e-7 of the largest.
         assert float((want - got).abs().max() / want.abs().max()) < 2e-6

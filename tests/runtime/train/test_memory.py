@@ -20,7 +20,7 @@ def test_arrays_that_are_taken_and_freed_again_and_again_ask_the_system_for_no_n
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
     assert keep_freed_memory()
-    before = faults()
+    before = after = faults()
     for _ in range(10):
         after = faults()
     # Given back and asked for anew, they would be 4096 pages each time.
