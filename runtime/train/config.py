@@ -170,7 +170,7 @@ PRESETS: dict[str, TrainConfig] = {
         stage1_steps=500,
         stage2_steps=5000,
         batch_frames=2,
-        pace=PaceConfig(faces_per_whole=3),
+        pace=PaceConfig(faces_per_whole=1),
         rates=RateConfig(
             means=2e-3,
             quats=4e-3,

@@ -36,7 +36,7 @@ WINDOW_STEP_SHARE = 1 / 32  # windows begin and end on a grid of so much of the 
 class PaceConfig:
     """How steps are spent. One frame of the whole picture a step is the plain way, which all else is compared with."""
 
-    faces_per_whole: int = 3  # steps in stage 2 that look at the face alone, for one that looks at the whole picture
+    faces_per_whole: int = 1  # steps in stage 2 that look at the face alone, for one that looks at the whole picture
     frames_at_once: bool = True  # several frames of a step on one CPU core each, instead of all cores on each in turn
 
 
