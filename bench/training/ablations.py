@@ -38,20 +38,6 @@ DECIMALS = {"lpips": 4, "lmd_px": 3, "lip_opening_correlation": 3, "lid_opening_
 FILE_NAME = "figures.json"
 
 
-class Quiet:
-    """Progress of a process that nobody looks at."""
-
-    def stage(self, name: str, total: int, done: int = 0) -> None:
-        """A new stage begins."""
-
-    def advance(self, text: str = "") -> None:
-        """One step is done."""
-
-    def say(self, text: str) -> None:
-        """A line that stays: it goes to the process's log."""
-        print(text, flush=True)
-
-
 def measure(dataset: Path, out: Path, name: str, seed: int, steps: int, every: int) -> None:
     """Train one variant, measure it on the test clips, keep the figures in `out`.
 
@@ -61,6 +47,7 @@ def measure(dataset: Path, out: Path, name: str, seed: int, steps: int, every: i
     Raises:
         InputError: bad dataset, or an unfinished run of other settings lies there.
     """
+    from gstalker.bench.training.runs import trained
     from gstalker.runtime.dataset import Dataset
     from gstalker.runtime.evaluate.config import EvalConfig
     from gstalker.runtime.evaluate.evaluation import evaluate
@@ -68,12 +55,11 @@ def measure(dataset: Path, out: Path, name: str, seed: int, steps: int, every: i
     from gstalker.runtime.evaluate.subject import AVATAR
     from gstalker.runtime.evaluate.subjects_from_run import subjects_from_run
     from gstalker.runtime.train.config import PRESETS
-    from gstalker.runtime.train.loop import train
 
-    config = dataclasses.replace(PRESETS[PRESET], seed=seed, preview_every=steps, checkpoint_every=max(steps // 4, 1))
+    config = dataclasses.replace(PRESETS[PRESET], seed=seed, checkpoint_every=max(steps // 4, 1))
     config = VARIANTS[name].change(config.with_steps(steps))
-    run, started = out / "run", time.monotonic()
-    train(dataset, run, config, Quiet(), resume=(run / "checkpoints").is_dir())
+    started = time.monotonic()
+    run = trained(dataset, out / "run", config, lambda text: print(text, flush=True))
     trained_s = time.monotonic() - started
     prepared, eval_config = Dataset(dataset), EvalConfig(video=False, lpips_every=every)
     subjects = subjects_from_run(run, prepared)

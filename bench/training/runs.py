@@ -16,9 +16,8 @@ from gstalker.runtime.model.trained_run import load_run, newest_checkpoint
 from gstalker.runtime.regions import lip_opening_px
 from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.loop import train
+from gstalker.runtime.train.sampler import BLINK_WEIGHT, WIDE_MOUTH_QUANTILE
 
-BLINK_WEIGHT = 0.35  # tracked weight from which a frame counts as one with closing eyes
-WIDE_QUANTILE = 0.85  # of lip opening, from which on it counts as one with a wide mouth
 NEVER = 10**9
 
 
@@ -64,7 +63,7 @@ def held_out_psnr_db(run: Path, dataset: Dataset, every: int = 1, clips: int | N
     rows: dict[str, list[float]] = {"full": [], "mouth": [], "eyes": [], "wide mouth": [], "blinks": []}
     entries = dataset.clips("test")[:clips]
     openings = np.concatenate([lip_opening_px(dataset.tracks(e.name).landmarks_px) for e in entries])
-    wide_px = float(np.quantile(openings, WIDE_QUANTILE))
+    wide_px = float(np.quantile(openings, WIDE_MOUTH_QUANTILE))
     with torch.no_grad():
         for entry in entries:
             clip = dataset.load(entry.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from made_bundle import write_made_bundle
 
+from gstalker.bridge.free_port import free_port
 from gstalker.bridge.keys import read_key_pair
 from gstalker.cli import main as cli
 
@@ -77,24 +77,12 @@ def test_what_stats_cannot_do_is_said(arguments: list[str], message: str, capsys
     assert message in capsys.readouterr().err
 
 
-def two_free_ports() -> int:
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-
-
 @pytest.fixture
 def locked(folder: Path, tmp_path: Path) -> Iterator[tuple[str, int, Path]]:
     """Address, metrics port and log of `gstalker serve` with keys, in a process of its own."""
     bundle, log = tmp_path / "made.gsavatar", tmp_path / "log.jsonl"
     write_made_bundle(bundle)
-    address = f"tcp://127.0.0.1:{two_free_ports()}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gstalker.cli.main", "serve", str(bundle), "--address", address]
     command += ["--keys", str(folder / "server.secret.json"), "--allow", str(folder / "alice.public.json")]
     command += ["--metrics-port", "0", "--log-json", "--start", "now", "--backend", "cpu"]
