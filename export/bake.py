@@ -219,6 +219,7 @@ def bake_torso(field: TorsoField) -> BakedTorso:
         pose_mean=field.pose_mean.numpy(),
         pose_scale=field.pose_std.numpy(),
         w_pose=field.from_pose.weight.T.numpy(),
+        w_rigid=None if field.from_rigid is None else (field.from_rigid.weight / field.rigid_std).T.numpy(),
         layers=(_dense(field.hidden), Dense(field.out.weight.T.numpy() * scale, field.out.bias.numpy() * scale)),
         rigid_layers=(_dense(rigid_in), Dense(last.weight * spread, last.bias * spread)),
     )

@@ -86,7 +86,8 @@ class BakedTorso:
 
     Attributes:
         pose_mean, pose_scale: (6,)
-        w_pose: (6, Ht): hidden = relu(torso_first_layer + p @ w_pose).
+        w_pose: (6, Ht), w_rigid: (3, Ht), or None for a field that does not hear of the rigid motion:
+            hidden = relu(torso_first_layer + p @ w_pose + torso_rigid @ w_rigid).
         layers: ReLU between them and none after the last, whose 3 outputs are metres.
         rigid_layers: from p to (dx_m, dy_m, angle_rad), tanh between them and none after the last.
     """
@@ -94,6 +95,7 @@ class BakedTorso:
     pose_mean: np.ndarray
     pose_scale: np.ndarray
     w_pose: np.ndarray
+    w_rigid: np.ndarray | None
     layers: tuple[Dense, ...]
     rigid_layers: tuple[Dense, ...]
 

@@ -75,6 +75,9 @@ def torso_graph(net: BakedTorso, torso_mover_count: int) -> bytes:
     pose = graph.node("Div", [centred, graph.constant("pose_scale", net.pose_scale.reshape(1, 6))])
     graph.dense_layers(pose, net.rigid_layers, "Tanh", "rigid", output="torso_rigid")
     moved = graph.node("MatMul", [pose, graph.constant("w_pose", net.w_pose)])
+    if net.w_rigid is not None:
+        with_torso = graph.node("MatMul", ["torso_rigid", graph.constant("w_rigid", net.w_rigid)])
+        moved = graph.node("Add", [moved, with_torso])
     x = graph.node("Relu", [graph.node("Add", ["torso_first_layer", moved])])
     graph.dense_layers(x, net.layers, "Relu", "layer", output="torso_deltas")
     return graph.serialise(

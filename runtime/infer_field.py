@@ -194,11 +194,11 @@ class AvatarField:
             self._torso_session.run_with_iobinding(self._torso_binding)
             return
         pose = (self._pose[0] - self._torso.pose_mean) / self._torso.pose_scale
-        np.dot(pose, self._torso.w_pose, out=self._torso_drive[0])
         x = pose
         for i, (weight, bias) in enumerate(self._torso.rigid_layers):
             x = (np.tanh(x) if i else x) @ weight + bias
         self._rigid[0] = x
+        self._torso_drive[0] = pose @ self._torso.w_pose + self._rigid[0] @ self._torso.w_rigid
 
     def _chosen(self) -> BackendChoice:
         if self._choice is None:

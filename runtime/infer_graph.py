@@ -39,13 +39,15 @@ class TorsoWeights:
 
     Attributes:
         pose_mean, pose_scale: (6,) float32.
-        w_pose: (6, H) float32; torso_deltas = layers(relu(torso_first_layer + pose @ w_pose)), ReLU between.
+        w_pose: (6, H), w_rigid: (3, H) float32; torso_deltas = layers(relu(torso_first_layer + pose @ w_pose +
+            torso_rigid @ w_rigid)), ReLU between. w_rigid is zero where deltas do not hear of the rigid motion.
         rigid_layers: torso_rigid = rigid_layers(pose), tanh between.
     """
 
     pose_mean: np.ndarray
     pose_scale: np.ndarray
     w_pose: np.ndarray
+    w_rigid: np.ndarray
     layers: Layers
     rigid_layers: Layers
 
@@ -81,16 +83,24 @@ def torso_weights(data: bytes) -> TorsoWeights:
     layers, x = graph.dense_layers("torso_deltas", "Relu")
     one, other = graph.operands(graph.operands(x, "Relu")[0], "Add")
     first, moved = _named_first(one, other, "torso_first_layer")
+    heard = 0
+    rigid, w_rigid = "torso_rigid", None
+    if graph.comes_from(moved, "Add"):
+        moved, with_torso = graph.operands(moved, "Add")
+        rigid, name = graph.operands(with_torso, "MatMul")
+        w_rigid, heard = graph.constant(name), 2
     pose, w_pose = graph.operands(moved, "MatMul")
     rigid_layers, rigid_pose = graph.dense_layers("torso_rigid", "Tanh")
     centred, scale = graph.operands(pose, "Div")
     head_pose, mean = graph.operands(centred, "Sub")
-    _expect((first, rigid_pose, head_pose), ("torso_first_layer", pose, "head_pose"))
-    graph.expect_node_count(5 + 3 * len(layers) - 1 + 3 * len(rigid_layers) - 1)
+    _expect((first, rigid, rigid_pose, head_pose), ("torso_first_layer", "torso_rigid", pose, "head_pose"))
+    graph.expect_node_count(5 + heard + 3 * len(layers) - 1 + 3 * len(rigid_layers) - 1)
+    by_pose = graph.constant(w_pose)
     return TorsoWeights(
         pose_mean=graph.constant(mean).reshape(-1),
         pose_scale=graph.constant(scale).reshape(-1),
-        w_pose=graph.constant(w_pose),
+        w_pose=by_pose,
+        w_rigid=np.zeros((3, by_pose.shape[1]), np.float32) if w_rigid is None else w_rigid,
         layers=layers,
         rigid_layers=rigid_layers,
     )
@@ -120,6 +130,10 @@ class _Graph:
         if node is None or node.op_type != operator:
             raise NotKnown(f"{name} comes from {node.op_type if node else 'outside'}, not from {operator}")
         return list(node.input)
+
+    def comes_from(self, name: str, operator: str) -> bool:
+        """Whether the node that gives `name` is that operator."""
+        return name in self._nodes and self._nodes[name].op_type == operator
 
     def attribute(self, name: str, attribute: str) -> int | None:
         return next((a.i for a in self._nodes[name].attribute if a.name == attribute), None)

@@ -48,8 +48,12 @@ def deltas(
 def torso(net: BakedTorso, first_layer: np.ndarray, head_pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """torso_rigid (3,) and torso_deltas (Mt, 3) of one head pose (6,)."""
     pose = (head_pose.astype(np.float64) - net.pose_mean) / net.pose_scale
-    hidden = np.maximum(first_layer + pose @ net.w_pose, 0)
-    return dense_layers(pose, net.rigid_layers, np.tanh), dense_layers(hidden, net.layers, lambda x: np.maximum(x, 0))
+    rigid = dense_layers(pose, net.rigid_layers, np.tanh)
+    drive = pose @ net.w_pose
+    if net.w_rigid is not None:
+        drive = drive + rigid @ net.w_rigid
+    hidden = np.maximum(first_layer + drive, 0)
+    return rigid, dense_layers(hidden, net.layers, lambda x: np.maximum(x, 0))
 
 
 def dense_layers(x: np.ndarray, layers: tuple[Dense, ...], activation) -> np.ndarray:

@@ -26,9 +26,13 @@ LIKENESS = Likeness(subject="nobody: random numbers", consent="not needed", lice
 
 
 def made_avatar(
-    *, head_movers: int = 300, torso_movers: int = 100, static: int = 80, golden_rows: int = 3, seed: int = 0
+    *, head_movers: int = 300, torso_movers: int = 100, static: int = 80, golden_rows: int = 3, seed: int = 0,
+    torso_hears_rigid: bool = False,
 ) -> BakedAvatar:
-    """Random weights of trained sizes: code 32, hidden 64, torso 32, expression 9, window 59 mel frames."""
+    """Random weights of trained sizes: code 32, hidden 64, torso 32, expression 9, window 59 mel frames.
+
+    `torso_hears_rigid` is how avatars are exported today; without it is the form that older bundles have.
+    """
     rng = np.random.default_rng(seed)
     audio = BakedAudio(
         convolutions=tuple(_conv(rng, 80 if i == 0 else 64, 64, 3, stride=2 if i < 2 else 1) for i in range(5)),
@@ -47,6 +51,7 @@ def made_avatar(
         pose_mean=_normal(rng, 6) * 0.02,
         pose_scale=_f32([0.1, 0.1, 0.1, 0.01, 0.01, 0.02]),
         w_pose=_normal(rng, 6, 32) * 0.4,
+        w_rigid=_normal(np.random.default_rng(seed + 1), 3, 32) * 40 if torso_hears_rigid else None,
         layers=(_dense(rng, 32, 32), _scaled(_dense(rng, 32, 3), [2e-3] * 3)),
         rigid_layers=(_dense(rng, 6, 16), _scaled(_dense(rng, 16, 3), [0.01, 0.01, 0.02])),
     )

@@ -106,7 +106,10 @@ def one_frame(run: Path, dataset: Dataset) -> tuple[list[np.ndarray], Camera, np
     middle, size = clip.entry.frame_count // 2, dataset.manifest.size_px
     with torch.no_grad():
         driven = ClipRenderer(avatar.model, dataset, source=avatar.open_source()).drive(clip)
-        motion = avatar.model.motion(driven.codes[middle], driven.expression[middle], driven.head_pose[middle])
+        motion = avatar.model.motion(
+            driven.codes[middle], driven.expression[middle], driven.head_pose[middle],
+            torso_rigid=driven.torso_rigid[middle],
+        )  # fmt: skip
         posed = avatar.model.posed(driven.camera_from_head[middle], driven.camera_from_torso[middle], motion)
     camera = Camera(np.eye(4), driven.K.numpy(), size, size)
     return [values.numpy() for values in posed], camera, driven.plate.numpy()

@@ -43,6 +43,7 @@ class DrivenClip:
 
     Attributes:
         codes: (T, A), expression: (T, E), head_pose: (T, 6) of avatar_from_head.
+        torso_rigid: (T, 3) dx_m, dy_m, angle_rad.
         camera_from_head, camera_from_torso: (T, 4, 4).
         plate: (H, W, 3) 0..1.
         K: (3, 3) px.
@@ -51,6 +52,7 @@ class DrivenClip:
     codes: Tensor
     expression: Tensor
     head_pose: Tensor
+    torso_rigid: Tensor
     camera_from_head: Tensor
     camera_from_torso: Tensor
     plate: Tensor
@@ -102,17 +104,19 @@ class ClipRenderer:
         poses = clip.tracks.camera_from_head.astype(np.float64)
         head_pose = self._tensor(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses))
         torso_pose = torso_camera_poses(m, clip.tracks.torso_motion)
+        metres_per_px = m.torso_depth_m / m.focal_px
+        rigid = clip.tracks.torso_motion * [metres_per_px, metres_per_px, 1]
         if self._driving.torso_from_field:
-            rigid = self._model.torso.rigid_motion(head_pose).detach().cpu().numpy().astype(np.float64)
+            tracked, rigid = rigid, self._model.torso.rigid_motion(head_pose).detach().cpu().numpy().astype(np.float64)
             if self._driving.seat_from_frame:
                 at = trusted_frame(clip.tracks)
-                metres_per_px = m.torso_depth_m / m.focal_px
-                rigid += clip.tracks.torso_motion[at] * [metres_per_px, metres_per_px, 1] - rigid[at]
+                rigid += tracked[at] - rigid[at]
             torso_pose = torso_poses(rigid, self._space)
         return DrivenClip(
             codes=codes,
             expression=self._tensor(weights),
             head_pose=head_pose,
+            torso_rigid=self._tensor(rigid),
             camera_from_head=self._tensor(poses),
             camera_from_torso=self._tensor(torso_pose),
             plate=self._tensor(clip.plate) / 255.0,
@@ -123,7 +127,10 @@ class ClipRenderer:
         """(H, W, 3) one frame, not clamped; differentiable by the model and the sitting."""
         motion = STILL
         if not self._driving.still:
-            motion = self._model.motion(driven.codes[frame], driven.expression[frame], driven.head_pose[frame])
+            motion = self._model.motion(
+                driven.codes[frame], driven.expression[frame], driven.head_pose[frame],
+                torso_rigid=driven.torso_rigid[frame],
+            )  # fmt: skip
         posed = self._model.posed(driven.camera_from_head[frame], driven.camera_from_torso[frame], motion, sitting)
         size_px = self._dataset.manifest.size_px
         rgb, _ = rasterize(

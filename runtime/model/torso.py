@@ -1,12 +1,15 @@
 """The torso field: from head pose to the torso's rigid motion and its small deformations.
 
 GSTalker (arXiv:2404.19040) conditions a torso deformation field on the head pose for a stable torso. The rigid
-part is regressed on the tracked motion; the rest (the neck that follows the head) is learnt from the pictures.
+part is regressed on the tracked motion; the rest is learnt from the pictures. It hears of the rigid motion as well:
+how shoulders and collar lie depends on where somebody sits and leans far more than on how the head is held.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +23,9 @@ class TorsoConfig:
     hidden: int = 32  # width of the per-Gaussian network
     rigid_hidden: int = 16  # width of the rigid-motion network
     mean_scale: float = 0.05  # of a picture unit (100 px): size of a position delta of output 1
+    hears_rigid: bool = True  # the deltas depend on the torso's rigid motion too, not on the head's pose alone
+
+    EARLIER: ClassVar[Mapping[str, object]] = {"hears_rigid": False}
 
 
 class TorsoField(nn.Module):
@@ -45,6 +51,7 @@ class TorsoField(nn.Module):
         self.picture_unit_m = picture_unit_m
         self.from_position = nn.Linear(3 + 6 * config.frequencies, config.hidden)
         self.from_pose = nn.Linear(6, config.hidden, bias=False)
+        self.from_rigid = nn.Linear(3, config.hidden, bias=False) if config.hears_rigid else None
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.out = nn.Linear(config.hidden, 3)
         nn.init.zeros_(self.out.weight)
@@ -65,15 +72,20 @@ class TorsoField(nn.Module):
         angles = (position[:, None, :] * octaves[:, None]).flatten(1)
         return self.from_position(torch.cat([position, torch.sin(angles), torch.cos(angles)], dim=1))
 
-    def forward(self, means_m: Tensor, head_pose: Tensor) -> Tensor:
+    def forward(self, means_m: Tensor, head_pose: Tensor, rigid: Tensor | None = None) -> Tensor:
         """(M, 3) position deltas, metres, torso space.
 
         Args:
             means_m: (M, 3) canonical positions, torso space; not differentiated.
             head_pose: (6,) rotation vector (rad) and translation (m) of avatar_from_head.
+            rigid: (3,) dx_m, dy_m, angle_rad where the torso is; None where `rigid_motion` tells.
         """
-        hidden = torch.relu(self.spatial(means_m.detach()) + self.from_pose(self.normalised_pose(head_pose)))
-        delta = self.out(torch.relu(self.hidden(hidden)))
+        drive = self.from_pose(self.normalised_pose(head_pose))
+        if self.from_rigid is not None:
+            rigid = self.rigid_motion(head_pose).detach() if rigid is None else rigid
+            drive = drive + self.from_rigid(rigid / self.rigid_std)
+        hidden = (self.spatial(means_m.detach()) + drive).relu_()
+        delta = self.out(self.hidden(hidden).relu_())
         return delta * (self.config.mean_scale * self.picture_unit_m)
 
     def rigid_motion(self, head_pose: Tensor) -> Tensor:

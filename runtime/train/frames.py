@@ -110,6 +110,7 @@ class FrameTables(NamedTuple):
     camera_from_head: Tensor
     camera_from_torso: Tensor
     head_pose: Tensor
+    torso_rigid: Tensor
     expression: Tensor
     mel_windows: Tensor
 

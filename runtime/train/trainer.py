@@ -88,12 +88,16 @@ class Trainer:
         """The field's deltas for a training frame; the torso's are not learnt from a face alone."""
         # Copies lie where torch's own memory does: the last bit of a matrix product depends on the alignment, and with
         # it whether a resumed run ends at the same bits.
-        mel, expression, head_pose = (
-            table[frame].clone() for table in (self.tables.mel_windows, self.tables.expression, self.tables.head_pose)
+        tables = self.tables
+        mel, expression, head_pose, torso_rigid = (
+            table[frame].clone()
+            for table in (tables.mel_windows, tables.expression, tables.head_pose, tables.torso_rigid)
         )
         code = self.model.audio(mel[None])[0, 0]
         with fields_precision(self.device, self.config.on_device):
-            motion = self.model.motion(code, expression, head_pose, self.anchors, spatial, learn_torso=not face)
+            motion = self.model.motion(
+                code, expression, head_pose, self.anchors, spatial, torso_rigid, learn_torso=not face
+            )
         return Motion(*(None if deltas is None else deltas.float() for deltas in motion))
 
     @property

@@ -35,9 +35,12 @@ def still() -> np.ndarray:
     return np.eye(4)
 
 
-def test_a_frame_is_the_canonical_state_plus_the_deltas_written_out(runtime: AvatarRuntime, bundle: AvatarBundle):
+@pytest.mark.parametrize("torso_hears_rigid", [False, True])
+def test_a_frame_is_the_canonical_state_plus_the_deltas_written_out(*, torso_hears_rigid: bool):
     """One Gaussian at a time in float64. Tolerance: float32 networks, 1e-5 of each output's size."""
-    avatar = made_avatar()
+    avatar = made_avatar(torso_hears_rigid=torso_hears_rigid)
+    bundle = made_bundle(torso_hears_rigid=torso_hears_rigid)
+    runtime = AvatarRuntime(bundle)
     rng = np.random.default_rng(1)
     code, expression = rng.normal(size=32).astype(np.float32), rng.uniform(0, 1, 9).astype(np.float32)
     pose = np.array([0, 0, 0, 0.01, -0.004, 0.02], np.float32)

@@ -24,9 +24,9 @@ pytest.importorskip("onnxruntime", reason="needs the extra cpu or gpu")
 NAMES = ("means", "quats_wxyz", "scales", "opacities")
 
 
-@pytest.fixture(scope="module")
-def bundle() -> AvatarBundle:
-    return made_bundle()
+@pytest.fixture(scope="module", params=[False, True], ids=["torso hears the head", "torso hears its own motion"])
+def bundle(request: pytest.FixtureRequest) -> AvatarBundle:
+    return made_bundle(torso_hears_rigid=request.param)
 
 
 def of_another_form(bundle: AvatarBundle, *names: str) -> AvatarBundle:

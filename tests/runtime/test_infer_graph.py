@@ -10,7 +10,7 @@ from onnx import helper
 
 from gstalker.runtime.infer_graph import NotKnown, deform_weights, torso_weights, with_free_rows
 
-AVATAR, BUNDLE = made_avatar(), made_bundle()
+AVATAR, BUNDLE = made_avatar(torso_hears_rigid=True), made_bundle(torso_hears_rigid=True)
 
 
 def changed(name: str, change) -> bytes:
@@ -32,10 +32,26 @@ def test_the_weights_come_back_as_they_were_written():
     np.testing.assert_array_equal(deform.w_expression, AVATAR.deformation.w_expression)
     same_layers(deform.layers, AVATAR.deformation.layers)
     torso = torso_weights(BUNDLE.graphs["torso"])
-    for name in ("pose_mean", "pose_scale", "w_pose"):
+    for name in ("pose_mean", "pose_scale", "w_pose", "w_rigid"):
         np.testing.assert_array_equal(getattr(torso, name), getattr(AVATAR.torso, name))
     same_layers(torso.layers, AVATAR.torso.layers)
     same_layers(torso.rigid_layers, AVATAR.torso.rigid_layers)
+
+
+def test_a_torso_that_hears_of_the_head_alone_is_known_too():
+    torso = torso_weights(made_bundle().graphs["torso"])
+    assert not torso.w_rigid.any()
+    assert torso.w_rigid.shape == (3, 32)
+    np.testing.assert_array_equal(torso.w_pose, AVATAR.torso.w_pose)
+
+
+def other_motion(graph) -> None:
+    next(node for node in graph.node if "w_rigid" in node.input).input[0] = "head_pose"
+
+
+def test_a_torso_that_hears_of_something_else_is_not_guessed_at():
+    with pytest.raises(NotKnown, match="head_pose stands where torso_rigid was expected"):
+        torso_weights(changed("torso", other_motion))
 
 
 def other_activation(graph) -> None:
