@@ -1,5 +1,9 @@
 """The torso's rigid motion in the picture plane: every frame against one reference frame of the dataset.
 
+Within a take frames are fitted to the take's own first frame, whose folds they share: against a reference whose
+clothes lie otherwise, a fit drifts when the person moves. Where the take as a whole sits is the median of what fits
+of several of its frames to the reference say.
+
 Gauss-Newton on brightness and silhouette inside the reference's clothes, coarse to fine (Lucas and Kanade 1981,
 inverse compositional as Baker and Matthews 2004 have it, with Huber weights for folds that changed). Brightness
 is divided by its local mean and spread, so that a lamp does not look like motion. Skin is left out: the neck
@@ -24,6 +28,7 @@ SEARCH_PX_AT_256 = 24  # how far apart sittings may be
 LARGEST_SHIFT = 0.25  # of the picture
 LARGEST_TURN_RAD = 0.4
 LEAST_PIXELS = 200
+SEAT_FITS = 9  # frames of a take, evenly spread, that are fitted to the reference
 SKIN_LAB = 20.0  # distance in a and b of CIE Lab from the face, 8-bit units
 
 
@@ -35,6 +40,67 @@ class _Level:
     points: np.ndarray  # (P, 2) px of this level, about the pivot
     template: np.ndarray  # (C, P)
     jacobian: np.ndarray  # (C, P, 3) of dx, dy, angle
+
+
+class _Template:
+    """A region of one frame, to be found again in others.
+
+    Args:
+        channels: (C, S, S) of that frame.
+        region: (S, S) bool which of its pixels.
+        pivot_px: what turns are about.
+    """
+
+    def __init__(self, channels: np.ndarray, region: np.ndarray, pivot_px: tuple[float, float]) -> None:
+        self._pivot_px = pivot_px
+        self._levels = [self._level(channels, region, 2.0**-k) for k in range(LEVELS, -1, -1)]
+
+    def _level(self, channels: np.ndarray, region: np.ndarray, scale: float) -> _Level:
+        small = _shrink(channels, scale)
+        size = small.shape[-1]
+        mask = cv2.resize(region.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) > 0.5
+        rows, columns = np.nonzero(mask)
+        gradient_y, gradient_x = np.gradient(small, axis=(1, 2))
+        x = columns + 0.5 - self._pivot_px[0] * scale
+        y = rows + 0.5 - self._pivot_px[1] * scale
+        gx, gy = gradient_x[:, rows, columns], gradient_y[:, rows, columns]
+        jacobian = np.stack([gx, gy, gy * x - gx * y], axis=-1)
+        return _Level(scale, np.stack([x, y], axis=-1), small[:, rows, columns], jacobian)
+
+    def fit(self, channels: np.ndarray, start: np.ndarray, *, coarse: bool = False) -> tuple[np.ndarray, float]:
+        """(3,) dx_px, dy_px, angle_rad of another frame from a guess, and what is left of the error.
+
+        Args:
+            coarse: at the two smallest sizes alone, for a search; else at all but the smallest.
+        """
+        motion = start.copy()
+        cost = np.inf
+        for level in self._levels[:2] if coarse else self._levels[1:]:
+            image = _shrink(channels, level.scale)
+            motion[:2] *= level.scale
+            for _ in range(ITERATIONS):
+                cos, sin = np.cos(motion[2]), np.sin(motion[2])
+                x = cos * level.points[:, 0] - sin * level.points[:, 1] + motion[0] + self._pivot_px[0] * level.scale
+                y = sin * level.points[:, 0] + cos * level.points[:, 1] + motion[1] + self._pivot_px[1] * level.scale
+                sampled, inside = _sample(image, x - 0.5, y - 0.5)
+                error = sampled - level.template
+                size = np.abs(error)
+                weight = np.where(size > HUBER, HUBER / np.maximum(size, 1e-9), 1.0) * inside
+                cost = float((weight * error**2).sum() / max(1.0, inside.sum()))
+                weighted = level.jacobian * weight[..., None]
+                hessian = np.einsum("cpi,cpj->ij", weighted, level.jacobian)
+                gradient = np.einsum("cpi,cp->i", weighted, error)
+                step = np.linalg.solve(hessian + 1e-6 * np.trace(hessian) / 3 * np.eye(3) + 1e-9 * np.eye(3), gradient)
+                # Inverse composition: undo the template's step before the motion found so far.
+                turned = motion[2] - step[2]
+                cos, sin = np.cos(turned), np.sin(turned)
+                motion[0] -= cos * step[0] - sin * step[1]
+                motion[1] -= sin * step[0] + cos * step[1]
+                motion[2] = turned
+                if np.abs(step[:2]).max() < 0.01 and abs(step[2]) < 1e-4:
+                    break
+            motion[:2] /= level.scale
+        return motion, cost
 
 
 class TorsoTracker:
@@ -57,16 +123,15 @@ class TorsoTracker:
         if len(rows) < LEAST_PIXELS:
             self.region = np.zeros_like(self.region)
             self.pivot_px = (self._size / 2, self._size * 0.9)
-            self._levels: list[_Level] = []
+            self._reference: _Template | None = None
             return
         self.pivot_px = (float(columns.mean()) + 0.5, float(rows.mean()) + 0.5)
-        channels = _channels(picture, matte)
-        self._levels = [self._level(channels, 2.0**-k) for k in range(LEVELS, -1, -1)]
+        self._reference = _Template(_channels(picture, matte), self.region, self.pivot_px)
 
     @property
     def can_track(self) -> bool:
         """Whether the reference shows enough of a torso."""
-        return bool(self._levels)
+        return self._reference is not None
 
     def track(self, pictures: np.ndarray, mattes: np.ndarray) -> tuple[np.ndarray, int]:
         """Follow the torso through one take.
@@ -80,28 +145,50 @@ class TorsoTracker:
             frames the fit failed and the frame before was kept.
         """
         count = len(pictures)
-        motion = np.zeros((count, 3))
-        if not self.can_track:
-            return motion, 0
-        failed = 0
-        guess = self._search(_channels(pictures[0], mattes[0]))
-        for index in range(count):
-            fitted, _ = self._fit(_channels(pictures[index], mattes[index]), guess, self._levels[1:])
+        if self._reference is None:
+            return np.zeros((count, 3)), 0
+        first = _channels(pictures[0], mattes[0])
+        guess = self._search(first, self._reference)
+        start, _ = self._reference.fit(first, guess)
+        start = start if self._sane(start) else guess
+        own = _Template(first, self._moved_region(start), self._place(start))
+        motion, failed = np.zeros((count, 3)), 0  # against the take's first frame
+        for index in range(1, count):
+            fitted, _ = own.fit(_channels(pictures[index], mattes[index]), motion[index - 1])
+            sane = self._sane(fitted)
+            failed += not sane
+            motion[index] = fitted if sane else motion[index - 1]
+        seats = [start]
+        for index in np.unique(np.linspace(0, count - 1, SEAT_FITS).astype(int)):
+            channels = _channels(pictures[index], mattes[index])
+            fitted, _ = self._reference.fit(channels, _after(start, motion[index], start))
             if self._sane(fitted):
-                guess = fitted
-            else:
-                failed += 1
-            motion[index] = guess
+                seats.append(_before(fitted, motion[index], start))
+        seat = np.median(seats, axis=0)
+        motion = np.array([_after(seat, m, start) for m in motion])
         padded = np.concatenate([motion[:1], motion, motion[-1:]])
         return (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, failed
 
-    def _search(self, channels: np.ndarray) -> np.ndarray:
+    def _place(self, motion: np.ndarray) -> tuple[float, float]:
+        return float(self.pivot_px[0] + motion[0]), float(self.pivot_px[1] + motion[1])
+
+    def _moved_region(self, motion: np.ndarray) -> np.ndarray:
+        """(S, S) bool the reference's region where a motion takes it."""
+        cos, sin = np.cos(motion[2]), np.sin(motion[2])
+        px, py = self.pivot_px[0] - 0.5, self.pivot_px[1] - 0.5  # warpAffine counts from the first pixel's centre
+        warp = np.array(
+            [[cos, -sin, px + motion[0] - cos * px + sin * py], [sin, cos, py + motion[1] - sin * px - cos * py]]
+        )
+        size = (self._size, self._size)
+        return cv2.warpAffine(self.region.astype(np.uint8), warp, size, flags=cv2.INTER_NEAREST).astype(bool)
+
+    def _search(self, channels: np.ndarray, reference: _Template) -> np.ndarray:
         """The best of fits at the coarsest size started from shifts all round."""
         reach = SEARCH_PX_AT_256 * self._size / 256
         best, least = np.zeros(3), np.inf
         for dy in (0.0, -reach / 2, reach / 2):
             for dx in (0.0, -reach, -reach / 2, reach / 2, reach):
-                fitted, cost = self._fit(channels, np.array([dx, dy, 0.0]), self._levels[:2])
+                fitted, cost = reference.fit(channels, np.array([dx, dy, 0.0]), coarse=True)
                 if self._sane(fitted) and cost < least:
                     best, least = fitted, cost
         return best
@@ -112,47 +199,21 @@ class TorsoTracker:
             abs(motion[2]) < LARGEST_TURN_RAD
         )
 
-    def _level(self, channels: np.ndarray, scale: float) -> _Level:
-        small = _shrink(channels, scale)
-        size = small.shape[-1]
-        mask = cv2.resize(self.region.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) > 0.5
-        rows, columns = np.nonzero(mask)
-        gradient_y, gradient_x = np.gradient(small, axis=(1, 2))
-        x = columns + 0.5 - self.pivot_px[0] * scale
-        y = rows + 0.5 - self.pivot_px[1] * scale
-        gx, gy = gradient_x[:, rows, columns], gradient_y[:, rows, columns]
-        jacobian = np.stack([gx, gy, gy * x - gx * y], axis=-1)
-        return _Level(scale, np.stack([x, y], axis=-1), small[:, rows, columns], jacobian)
 
-    def _fit(self, channels: np.ndarray, start: np.ndarray, levels: list[_Level]) -> tuple[np.ndarray, float]:
-        motion = start.copy()
-        cost = np.inf
-        for level in levels:
-            image = _shrink(channels, level.scale)
-            motion[:2] *= level.scale
-            for _ in range(ITERATIONS):
-                cos, sin = np.cos(motion[2]), np.sin(motion[2])
-                x = cos * level.points[:, 0] - sin * level.points[:, 1] + motion[0] + self.pivot_px[0] * level.scale
-                y = sin * level.points[:, 0] + cos * level.points[:, 1] + motion[1] + self.pivot_px[1] * level.scale
-                sampled, inside = _sample(image, x - 0.5, y - 0.5)
-                error = sampled - level.template
-                size = np.abs(error)
-                weight = np.where(size > HUBER, HUBER / np.maximum(size, 1e-9), 1.0) * inside
-                cost = float((weight * error**2).sum() / max(1.0, inside.sum()))
-                weighted = level.jacobian * weight[..., None]
-                hessian = np.einsum("cpi,cpj->ij", weighted, level.jacobian)
-                gradient = np.einsum("cpi,cp->i", weighted, error)
-                step = np.linalg.solve(hessian + 1e-6 * np.trace(hessian) / 3 * np.eye(3) + 1e-9 * np.eye(3), gradient)
-                # Inverse composition: undo the template's step before the motion found so far.
-                turned = motion[2] - step[2]
-                cos, sin = np.cos(turned), np.sin(turned)
-                motion[0] -= cos * step[0] - sin * step[1]
-                motion[1] -= sin * step[0] + cos * step[1]
-                motion[2] = turned
-                if np.abs(step[:2]).max() < 0.01 and abs(step[2]) < 1e-4:
-                    break
-            motion[:2] /= level.scale
-        return motion, cost
+def _after(seat: np.ndarray, motion: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """A seat (3,), then a motion (3,) within the take, whose turn is about where `start` put the pivot."""
+    cos, sin = np.cos(motion[2]), np.sin(motion[2])
+    x, y = seat[:2] - start[:2]
+    return np.array(
+        [start[0] + motion[0] + cos * x - sin * y, start[1] + motion[1] + sin * x + cos * y, seat[2] + motion[2]]
+    )
+
+
+def _before(fitted: np.ndarray, motion: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The seat that `_after` takes to `fitted`."""
+    cos, sin = np.cos(motion[2]), np.sin(motion[2])
+    x, y = fitted[:2] - start[:2] - motion[:2]
+    return np.array([start[0] + cos * x + sin * y, start[1] - sin * x + cos * y, fitted[2] - motion[2]])
 
 
 def torso_region(picture: np.ndarray, matte: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:

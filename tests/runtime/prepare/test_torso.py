@@ -112,3 +112,26 @@ def test_frames_where_nothing_fits_are_counted_and_stay_within_bounds():
     assert np.isfinite(motion).all()
     assert np.abs(motion[:, :2]).max() <= 0.25 * SIZE_PX
     assert np.abs(motion[:, 2]).max() <= 0.4
+
+
+def test_a_take_whose_clothes_lie_otherwise_is_followed_by_its_own_folds():
+    """The cloth of the whole take is another than the reference's: outlines alone say where it sits, but its own
+    folds how it moves."""
+    picture, matte = still_life()
+    tracker = TorsoTracker(picture, matte, LANDMARKS)
+    rng = np.random.default_rng(seed=12)
+    folds = cv2.GaussianBlur(rng.uniform(0, 255, (SIZE_PX, SIZE_PX)).astype(np.float32), (0, 0), 3.0)
+    folds = 90 + 4 * (folds - folds.mean())
+    other = picture.copy()
+    gone = (matte > 0) & (np.arange(SIZE_PX)[:, None] > 86)
+    other[gone] = np.clip(np.stack([folds, folds, 0.9 * folds], axis=-1), 0, 255).astype(np.uint8)[gone]
+    phase = np.linspace(0, 2 * np.pi, 16)
+    truth = np.stack([2 * np.sin(phase), np.cos(phase) - 1, 0.02 * np.sin(phase)], axis=-1)
+    frames, mattes = zip(*(moved(other, matte, tuple(m), tracker.pivot_px) for m in truth), strict=True)
+    found, failed = tracker.track(np.stack(frames), np.stack(mattes))
+    assert failed == 0
+    swing = found[1:-1] - found[1:-1].mean(axis=0) - (truth[1:-1] - truth[1:-1].mean(axis=0))
+    # Smoothing rounds the wave by 0.08 px; measured 0.10 px and 0.0011 rad. Every frame held against the reference
+    # for itself turns by up to 0.0049 rad too much or too little.
+    assert np.abs(swing[:, :2]).max() < 0.2
+    assert np.abs(swing[:, 2]).max() < 0.002
