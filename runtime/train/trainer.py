@@ -71,6 +71,8 @@ class Trainer:
         self.eye_boxes = frames.eye_box_pairs(tracks, self.size_px)
         self.face_windows = face_windows(tracks.landmarks_px, self.size_px)
         at_once = self.device.type == "cpu" and config.pace.frames_at_once and perceptual is None
+        # Where faces are looked at by themselves, they alone teach the audio encoder, which has had its lesson.
+        self.has_face_steps = self.device.type == "cpu" and config.pace.faces_per_whole > 0
         self.cores = OneFrameACore(config.batch_frames if at_once else 1)
         self.step = 0
         self.bad_steps = 0
@@ -85,7 +87,7 @@ class Trainer:
         return density.DensityStats.zeros(len(self.model.canonical), self.device)
 
     def motion_of(self, frame: int, spatial: tuple[Tensor, Tensor] | None = None, *, face: bool = False) -> Motion:
-        """The field's deltas for a training frame; the torso's are not learnt from a face alone."""
+        """The field's deltas for a training frame; a face alone teaches no torso, a whole picture beside it no ear."""
         # Copies lie where torch's own memory does: the last bit of a matrix product depends on the alignment, and with
         # it whether a resumed run ends at the same bits.
         tables = self.tables
@@ -93,7 +95,8 @@ class Trainer:
             table[frame].clone()
             for table in (tables.mel_windows, tables.expression, tables.head_pose, tables.torso_rigid)
         )
-        code = self.model.audio(mel[None])[0, 0]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and (face or not self.has_face_steps)):
+            code = self.model.audio(mel[None])[0, 0]
         with fields_precision(self.device, self.config.on_device):
             motion = self.model.motion(
                 code, expression, head_pose, self.anchors, spatial, torso_rigid, learn_torso=not face
