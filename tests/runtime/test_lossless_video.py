@@ -26,8 +26,8 @@ def test_a_file_in_another_lossless_layout_is_read_as_well(tmp_path: Path):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), np.uint8)
     with av.open(str(tmp_path / "v.mkv"), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
-        stream.height, stream.width, stream.pix_fmt = 16, 24, "gbrp"
+        stream.height, stream.width, stream.pix_fmt = 16, 24, "bgra"
         for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="gbrp")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgra")))
         container.mux(stream.encode(None))
     np.testing.assert_array_equal(read_lossless_video(tmp_path / "v.mkv", "rgb24", 2), pictures)
