@@ -75,6 +75,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "opacity": Variant("deltas of opacity", settings(avatar={"deformation": {"opacity_scale": NOTHING}})),
     "torso": Variant("small deltas of the torso", settings(avatar={"torso": {"mean_scale": NOTHING}})),
+    "rigid": Variant("the torso's rigid motion as their input", settings(avatar={"torso": {"hears_rigid": False}})),
     # Training.
     "stages": Variant("the coarse static stage, its steps given to the second", _one_stage),
     "density": Variant("density control", settings(density={"rounds": 0})),
@@ -82,5 +83,8 @@ VARIANTS: dict[str, Variant] = {
     "regions": Variant("the weights of mouth and eyes in the loss", settings(losses={"mouth": 1.0, "eyes": 1.0})),
     "dssim": Variant("D-SSIM", settings(losses={"dssim": 0.0})),
     "matte": Variant("the loss on the matte", settings(losses={"matte": 0.0})),
+    "views": Variant("the start from several poses", settings(init={"views": 1})),
+    "poses": Variant("more steps for poses that are rare", settings(pose_share=0.0)),
+    "trust": Variant("doubts about pixels", settings(trust={"enabled": False})),
     "rare": Variant("more steps for closing eyes and wide mouths", _alike),
 }

@@ -77,6 +77,7 @@ class TrainConfig:
     batch_frames: int = 1  # frames averaged in one step
     blink_share: float = 0.12  # share of the steps spent on frames with closing eyes
     open_mouth_share: float = 0.12  # share spent on the frames with the widest mouths
+    voices_share: float = 0.5  # share of the frames that are heard in another voice, as in the lesson
     pose_share: float = 0.2  # share of the steps that is even over poses, however rarely a pose occurs
     preview_every: int = 1000  # steps between two preview strips
     checkpoint_every: int = 500  # steps between two checkpoints
@@ -93,7 +94,7 @@ class TrainConfig:
     pace: PaceConfig = field(default_factory=lambda: PLAIN)  # how a CPU spends its steps
     trust: TrustConfig = field(default_factory=TrustConfig)  # what is not believed of a frame
 
-    EARLIER: ClassVar[Mapping[str, object]] = {"on_device": DeviceConfig(), "pace": PLAIN}
+    EARLIER: ClassVar[Mapping[str, object]] = {"on_device": DeviceConfig(), "pace": PLAIN, "voices_share": 0.0}
 
     @property
     def steps(self) -> int:
@@ -159,7 +160,8 @@ class TrainConfig:
             self,
             hearing=hearing,
             avatar=dataclasses.replace(self.avatar, audio=encoder),
-            pretrain=dataclasses.replace(self.pretrain, augmented_share=0.0),  # it turns mel bands
+            pretrain=dataclasses.replace(self.pretrain, augmented_share=0.0),  # both turn mel bands
+            voices_share=0.0,
         )
 
 
@@ -168,19 +170,19 @@ PRESETS: dict[str, TrainConfig] = {
     # Few steps of two frames that learn much from each, at three times the rates: on clips left out, as good as four
     # times as many single frames.
     "preview": TrainConfig(
-        stage1_steps=500,
-        stage2_steps=5000,
+        stage1_steps=330,
+        stage2_steps=3270,
         batch_frames=2,
         pace=PaceConfig(faces_per_whole=1),
         rates=RateConfig(
-            means=2e-3,
-            quats=4e-3,
-            log_scales=2e-2,
-            opacities=6e-2,
-            colors=2e-2,
-            grid=1e-2,
-            networks=4e-3,
-            audio=6e-4,
+            means=3e-3,
+            quats=6e-3,
+            log_scales=3e-2,
+            opacities=9e-2,
+            colors=3e-2,
+            grid=1.5e-2,
+            networks=6e-3,
+            audio=4e-4,
         ),
     ),
     # A made character with exact tracks and half a minute of speech: two minutes on two CPU cores.

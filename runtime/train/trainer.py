@@ -26,6 +26,7 @@ from gstalker.runtime.train.pace import OneFrameACore, Window, face_windows, loo
 from gstalker.runtime.train.sampler import FrameSampler
 from gstalker.runtime.train.spatial_once import SpatialOnce, lookups_of
 from gstalker.runtime.train.trust import PixelTrust, weighed_by_matte
+from gstalker.runtime.train.vary_speech import other_voices
 
 ANCHOR_STEPS = 25  # the fields are evaluated at positions at most this many steps old
 MAX_BAD_STEPS = 20  # non-finite gradients in a row after which training gives up
@@ -71,8 +72,6 @@ class Trainer:
         self.eye_boxes = frames.eye_box_pairs(tracks, self.size_px)
         self.face_windows = face_windows(tracks.landmarks_px, self.size_px)
         at_once = self.device.type == "cpu" and config.pace.frames_at_once and perceptual is None
-        # Where faces are looked at by themselves, they alone teach the audio encoder, which has had its lesson.
-        self.has_face_steps = self.device.type == "cpu" and config.pace.faces_per_whole > 0
         self.cores = OneFrameACore(config.batch_frames if at_once else 1)
         self.step = 0
         self.bad_steps = 0
@@ -87,7 +86,7 @@ class Trainer:
         return density.DensityStats.zeros(len(self.model.canonical), self.device)
 
     def motion_of(self, frame: int, spatial: tuple[Tensor, Tensor] | None = None, *, face: bool = False) -> Motion:
-        """The field's deltas for a training frame; a face alone teaches no torso, a whole picture beside it no ear."""
+        """The field's deltas for a training frame; the torso's are not learnt from a face alone."""
         # Copies lie where torch's own memory does: the last bit of a matrix product depends on the alignment, and with
         # it whether a resumed run ends at the same bits.
         tables = self.tables
@@ -95,13 +94,24 @@ class Trainer:
             table[frame].clone()
             for table in (tables.mel_windows, tables.expression, tables.head_pose, tables.torso_rigid)
         )
-        with torch.set_grad_enabled(torch.is_grad_enabled() and (face or not self.has_face_steps)):
-            code = self.model.audio(mel[None])[0, 0]
+        code = self.model.audio(self.heard(frame, mel)[None])[0, 0]
         with fields_precision(self.device, self.config.on_device):
             motion = self.model.motion(
                 code, expression, head_pose, self.anchors, spatial, torso_rigid, learn_torso=not face
             )
         return Motion(*(None if deltas is None else deltas.float() for deltas in motion))
+
+    def heard(self, frame: int, mel: Tensor) -> Tensor:
+        """A frame's window of sound (W, bands), in a share of all cases as another voice would say it.
+
+        Else pictures, which know one voice alone, would take back what the lesson taught of others.
+        """
+        if self.config.voices_share == 0:
+            return mel
+        # From step and frame: the same however frames are dealt among cores, and after resuming.
+        seed = (self.config.seed * 1_000_003 + self.step) * 1_000_003 + frame
+        voice = torch.Generator().manual_seed(seed % 2**63)
+        return other_voices(mel[None], self.config.voices_share, self.config.pretrain.voice, voice)[0]
 
     @property
     def in_stage_2(self) -> bool:

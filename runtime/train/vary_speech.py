@@ -98,14 +98,18 @@ class VoiceConfig:
 
 
 def other_voices(features: Tensor, share: float, config: VoiceConfig, generator: torch.Generator) -> Tensor:
-    """(B, L, bands) log-mel as if a share of the passages were spoken by others, elsewhere."""
+    """(B, L, bands) log-mel as if a share of the passages were spoken by others, elsewhere.
+
+    What is drawn, `generator` draws on the CPU: the same on every device.
+    """
     count, rows, bands = features.shape
-    numbers = torch.arange(bands)
+    device = features.device
+    numbers = torch.arange(bands, device=device)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator).to(device)
 
-    changed = torch.rand(count, 1, 1, generator=generator) < share
+    changed = torch.rand(count, 1, 1, generator=generator).to(device) < share
     centre = (bands - 1) / 2
     places = centre + (numbers - centre) * torch.exp(config.warp * normal(count, 1))
     places = (places + config.shift_bands * normal(count, 1)).clamp(0, bands - 1)
@@ -115,8 +119,8 @@ def other_voices(features: Tensor, share: float, config: VoiceConfig, generator:
     )
     varied = features @ warp.transpose(1, 2) + config.gain * normal(count, 1, 1) + tilt
     varied = varied + config.noise * normal(count, rows, bands)
-    width = torch.randint(0, config.masked_bands + 1, (count, 1), generator=generator)
-    low = (torch.rand(count, 1, generator=generator) * (bands - width)).floor()
+    width = torch.randint(0, config.masked_bands + 1, (count, 1), generator=generator).to(device)
+    low = (torch.rand(count, 1, generator=generator).to(device) * (bands - width)).floor()
     masked = (numbers >= low) & (numbers < low + width)
     varied = torch.where(masked[:, None, :], varied.mean(dim=(1, 2), keepdim=True), varied)
     return torch.where(changed, varied, features)
