@@ -170,8 +170,8 @@ PRESETS: dict[str, TrainConfig] = {
     # Few steps of two frames that learn much from each, at three times the rates: on clips left out, as good as four
     # times as many single frames.
     "preview": TrainConfig(
-        stage1_steps=330,
-        stage2_steps=3270,
+        stage1_steps=360,
+        stage2_steps=3540,
         batch_frames=2,
         pace=PaceConfig(faces_per_whole=1),
         rates=RateConfig(

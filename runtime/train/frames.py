@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -21,6 +22,7 @@ from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
 
 Residence = Literal["device", "pinned", "memory"]
+MOST_DECODERS = 4  # clips that are decoded at once
 RESERVED_BYTES = (
     4 << 30
 )  # of a GPU's memory: 100 000 Gaussians with Adam take 0.1 GB, LPIPS and the rasterizer's lists more
@@ -148,29 +150,29 @@ class PictureStore:
         self._names = names
         self._clips: list[Clip | None] = [None] * len(names)
         self._settled: list[_ClipPictures] = []
-        self._error: BaseException | None = None
         self._on_clip = on_clip
-        self._thread = threading.Thread(target=self._decode, daemon=True)
-        self._thread.start()
+        pool = ThreadPoolExecutor(min(MOST_DECODERS, os.cpu_count() or 1), "decode")
+        self._decoding = [pool.submit(self._decode, index) for index in range(len(names))]
+        pool.shutdown(wait=False)
 
-    def _decode(self) -> None:
-        try:
-            for index, name in enumerate(self._names):
-                self._clips[index] = self._dataset.load(name)
-                if self._on_clip:
-                    self._on_clip(index)
-        except BaseException as error:  # handed to the caller's thread by wait()
-            self._error = error
+    def _decode(self, index: int) -> None:
+        self._clips[index] = self._dataset.load(self._names[index])
+        if self._on_clip:
+            self._on_clip(index)
 
     def wait(self) -> None:
         """Block until every clip is decoded.
 
         Raises:
-            InputError: whatever reading the dataset raised.
+            InputError: whatever reading the first clip that cannot be read raised.
         """
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
+        try:
+            for clip in self._decoding:
+                clip.result()
+        except BaseException:
+            for clip in self._decoding:
+                clip.cancel()
+            raise
 
     def clip(self, index: int) -> Clip:
         clip = self._clips[index]

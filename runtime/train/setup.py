@@ -95,14 +95,14 @@ def start_avatar(
 ) -> tuple[AvatarModel, PretrainReport]:
     """The avatar at step zero: lifted Gaussians, a pretrained audio encoder, a regressed torso.
 
-    The pictures may still be decoding while the audio encoder learns.
+    Pictures are waited for first: the lesson's threads and the decoders would hold each other up.
     """
     m = dataset.manifest
+    pictures.wait()
     torch.manual_seed(config.seed)
     encoder = AudioEncoder(config.avatar.audio)
     targets = lip_targets(tracks, dataset.landmarks_head_m, m.focal_px, m.size_px, config.pretrain)
     report = pretrain_audio(encoder, tracks, targets, config.pretrain, config.seed, on_pretrain_step)
-    pictures.wait()
     still, open_mouth = reference_views(dataset, names, tracks, pictures)
     further = further_views(dataset, names, tracks, pictures, config.init.views - 1)
     canonical, bounds_m = canonical_from_views(

@@ -258,15 +258,15 @@ class Trainer:
         if self.step % ANCHOR_STEPS == 0:
             self.anchors = self.model.anchors()
         chosen = [self.sampler.next() for _ in range(self.config.batch_frames)]
-        if self.device.type == "cuda" and len(chosen) > 1:
-            loss = self.batch_loss(chosen)
-            loss.total.backward()
-        else:
-            with self.cores.step():
+        with self.cores.step():
+            if self.device.type == "cuda" and len(chosen) > 1:
+                loss = self.batch_loss(chosen)
+                loss.total.backward()
+            else:
                 loss = self._backward_at_once(chosen)
-        self.optimizer.step(self.step)
-        self.model.canonical.enforce_bounds()
-        self.model.sittings.hold_mean()
+            self.optimizer.step(self.step)
+            self.model.canonical.enforce_bounds()
+            self.model.sittings.hold_mean()
         self.step += 1
         grows = self.step in self.growth_steps
         if self.device.type == "cpu" or self.step % READ_EVERY == 0 or grows:
