@@ -170,8 +170,8 @@ PRESETS: dict[str, TrainConfig] = {
     # Few steps of two frames that learn much from each, at three times the rates: on clips left out, as good as four
     # times as many single frames.
     "preview": TrainConfig(
-        stage1_steps=360,
-        stage2_steps=3540,
+        stage1_steps=320,
+        stage2_steps=3180,
         batch_frames=2,
         pace=PaceConfig(faces_per_whole=1),
         rates=RateConfig(

@@ -22,7 +22,7 @@ from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
 
 Residence = Literal["device", "pinned", "memory"]
-MOST_DECODERS = 4  # clips that are decoded at once
+MOST_DECODERS = 4  # clips that are decoded at once; one core is left for other work
 RESERVED_BYTES = (
     4 << 30
 )  # of a GPU's memory: 100 000 Gaussians with Adam take 0.1 GB, LPIPS and the rasterizer's lists more
@@ -151,7 +151,7 @@ class PictureStore:
         self._clips: list[Clip | None] = [None] * len(names)
         self._settled: list[_ClipPictures] = []
         self._on_clip = on_clip
-        pool = ThreadPoolExecutor(min(MOST_DECODERS, os.cpu_count() or 1), "decode")
+        pool = ThreadPoolExecutor(min(MOST_DECODERS, max((os.cpu_count() or 1) - 1, 1)), "decode")
         self._decoding = [pool.submit(self._decode, index) for index in range(len(names))]
         pool.shutdown(wait=False)
 

@@ -109,7 +109,7 @@ class OneFrameACore:
 
     def step(self) -> AbstractContextManager[Any]:
         """Around a step: torch's own threads would wait, spinning, on the cores that frames need."""
-        return nullcontext() if self._pool is None else _one_torch_thread()
+        return nullcontext() if self._pool is None else one_torch_thread()
 
 
 def _alone() -> None:
@@ -118,7 +118,8 @@ def _alone() -> None:
 
 
 @contextmanager
-def _one_torch_thread() -> Any:
+def one_torch_thread() -> Any:
+    """torch's own operators on the caller's thread alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -153,7 +153,7 @@ def pretrain_audio(
     readout = readout or nn.Linear(encoder.config.code_size, targets.values.shape[1])
     opening = opening_row(targets)
     parameters = [*encoder.parameters(), *readout.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1, final_div_factor=5.0
     )

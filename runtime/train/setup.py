@@ -17,6 +17,7 @@ from gstalker.runtime.train.config import TrainConfig
 from gstalker.runtime.train.frames import FrameTracks, PictureStore
 from gstalker.runtime.train.initialise import ReferenceView, canonical_from_views
 from gstalker.runtime.train.more_views import diverse_frames
+from gstalker.runtime.train.pace import one_torch_thread
 from gstalker.runtime.train.pretrain_audio import PretrainReport, lip_targets, pretrain_audio
 
 EXPRESSION_STD_FLOOR = 0.03  # a weight that hardly moves in the data must not be blown up
@@ -95,14 +96,16 @@ def start_avatar(
 ) -> tuple[AvatarModel, PretrainReport]:
     """The avatar at step zero: lifted Gaussians, a pretrained audio encoder, a regressed torso.
 
-    Pictures are waited for first: the lesson's threads and the decoders would hold each other up.
+    The pictures may still be decoding while the audio encoder learns, which therefore takes one core for itself:
+    threads of torch that wait for one another spin on the cores that decoders need.
     """
     m = dataset.manifest
-    pictures.wait()
     torch.manual_seed(config.seed)
     encoder = AudioEncoder(config.avatar.audio)
     targets = lip_targets(tracks, dataset.landmarks_head_m, m.focal_px, m.size_px, config.pretrain)
-    report = pretrain_audio(encoder, tracks, targets, config.pretrain, config.seed, on_pretrain_step)
+    with one_torch_thread():
+        report = pretrain_audio(encoder, tracks, targets, config.pretrain, config.seed, on_pretrain_step)
+    pictures.wait()
     still, open_mouth = reference_views(dataset, names, tracks, pictures)
     further = further_views(dataset, names, tracks, pictures, config.init.views - 1)
     canonical, bounds_m = canonical_from_views(

@@ -102,6 +102,15 @@ def other_voices(features: Tensor, share: float, config: VoiceConfig, generator:
 
     What is drawn, `generator` draws on the CPU: the same on every device.
     """
+    which = torch.nonzero(torch.rand(len(features), generator=generator) < share)[:, 0]
+    if not len(which):
+        return features
+    changed = features.clone()
+    changed[which.to(features.device)] = _in_other_voices(features[which.to(features.device)], config, generator)
+    return changed
+
+
+def _in_other_voices(features: Tensor, config: VoiceConfig, generator: torch.Generator) -> Tensor:
     count, rows, bands = features.shape
     device = features.device
     numbers = torch.arange(bands, device=device)
@@ -109,7 +118,6 @@ def other_voices(features: Tensor, share: float, config: VoiceConfig, generator:
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator).to(device)
 
-    changed = torch.rand(count, 1, 1, generator=generator).to(device) < share
     centre = (bands - 1) / 2
     places = centre + (numbers - centre) * torch.exp(config.warp * normal(count, 1))
     places = (places + config.shift_bands * normal(count, 1)).clamp(0, bands - 1)
@@ -122,5 +130,4 @@ def other_voices(features: Tensor, share: float, config: VoiceConfig, generator:
     width = torch.randint(0, config.masked_bands + 1, (count, 1), generator=generator).to(device)
     low = (torch.rand(count, 1, generator=generator).to(device) * (bands - width)).floor()
     masked = (numbers >= low) & (numbers < low + width)
-    varied = torch.where(masked[:, None, :], varied.mean(dim=(1, 2), keepdim=True), varied)
-    return torch.where(changed, varied, features)
+    return torch.where(masked[:, None, :], varied.mean(dim=(1, 2), keepdim=True), varied)
