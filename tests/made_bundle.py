@@ -26,7 +26,12 @@ LIKENESS = Likeness(subject="nobody: random numbers", consent="not needed", lice
 
 
 def made_avatar(
-    *, head_movers: int = 300, torso_movers: int = 100, static: int = 80, golden_rows: int = 3, seed: int = 0,
+    *,
+    head_movers: int = 300,
+    torso_movers: int = 100,
+    static: int = 80,
+    golden_rows: int = 3,
+    seed: int = 0,
     torso_hears_rigid: bool = False,
 ) -> BakedAvatar:
     """Random weights of trained sizes: code 32, hidden 64, torso 32, expression 9, window 59 mel frames.
