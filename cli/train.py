@@ -147,10 +147,11 @@ def interrupt_is_a_wish() -> Iterator[Callable[[], bool]]:
         asked.set()
         signal.signal(signal.SIGINT, before)
 
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    # A shell's background jobs ignore Ctrl-C, and go on doing so.
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
         yield asked.is_set
         return
-    before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, ask)
     try:
         yield asked.is_set

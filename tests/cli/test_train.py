@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,31 @@ def test_what_cannot_be_started_is_refused_with_nothing_written(
     assert not out.exists()
 
 
+@pytest.fixture
+def interrupts_raise() -> Iterator[None]:
+    """As in a terminal, also where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send itself an interrupt")
+@pytest.mark.usefixtures("interrupts_raise")
 def test_the_first_interrupt_asks_and_the_second_interrupts():
-    before = signal.getsignal(signal.SIGINT)  # a shell's background jobs, and what they start, ignore interrupts
     with interrupt_is_a_wish() as stop:
         assert not stop()
         os.kill(os.getpid(), signal.SIGINT)
         assert stop()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send itself an interrupt")
+@pytest.mark.usefixtures("interrupts_raise")
+def test_a_job_that_ignores_interrupts_goes_on_ignoring_them():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interrupt_is_a_wish() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not stop()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
