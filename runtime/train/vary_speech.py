@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -102,11 +103,12 @@ def other_voices(features: Tensor, share: float, config: VoiceConfig, generator:
 
     What is drawn, `generator` draws on the CPU: the same on every device.
     """
-    which = torch.nonzero(torch.rand(len(features), generator=generator) < share)[:, 0]
+    drawn = torch.rand(len(features), generator=generator).numpy() < share  # on the CPU: no device is waited for
+    which = torch.from_numpy(np.flatnonzero(drawn)).to(features.device)
     if not len(which):
         return features
     changed = features.clone()
-    changed[which.to(features.device)] = _in_other_voices(features[which.to(features.device)], config, generator)
+    changed[which] = _in_other_voices(features[which], config, generator)
     return changed
 
 
