@@ -341,16 +341,20 @@ def test_requests_that_mean_nothing_cost_the_connection(free: ServerSockets, pla
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much came over a connection")
 def test_a_message_of_endless_parts_cannot_fill_the_memory(free: ServerSockets, place: Address, context: zmq.Context):
-    """Without the door ZeroMQ keeps every part: some 500 MB a second here."""
+    """Without the door ZeroMQ keeps every part: some 500 MB a second here.
+
+    On a machine whose cores are all taken a sender that was shut out may wait instead of being told (seen in one of
+    ten runs beside three busy loops): then nothing more of it is taken in either.
+    """
     good = connect_control(context, place)
     part, sent = frame(bytes(200_000), more=True), 0
-    with RawPeer(place.control_port) as peer:
+    with RawPeer(place.control_port, timeout_s=3.0) as peer:
         peer.shake_hands(b"DEALER")
         try:
             while sent < 2_000_000_000:
                 peer.socket.sendall(part)
                 sent += len(part)
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             pass
     assert sent < 500_000_000  # what comes in a tenth of a second, with a starved machine's margin
     assert free.door.counts().refused["too_much"] == 1
