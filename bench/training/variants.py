@@ -47,6 +47,11 @@ def _one_stage(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, stage1_steps=1, stage2_steps=config.steps - 1)
 
 
+def _coarsest(config: TrainConfig) -> TrainConfig:
+    base = config.avatar.deformation.base_resolution
+    return changed(config, {"avatar": {"deformation": {"levels": 1, "finest_resolution": base}}})
+
+
 def _alike(config: TrainConfig) -> TrainConfig:
     return changed(config, {"blink_share": 0.0, "open_mouth_share": 0.0})
 
@@ -64,9 +69,7 @@ VARIANTS: dict[str, Variant] = {
         settings(avatar={"audio": {"smoothing_frames": 1, "smoothing_lookahead": 0}}),
     ),
     # The field.
-    "resolutions": Variant(
-        "all but the coarsest of the tri-plane's resolutions", settings(avatar={"deformation": {"levels": 1}})
-    ),
+    "resolutions": Variant("all but the coarsest of the tri-plane's resolutions", _coarsest),
     "attention": Variant("region attention", settings(avatar={"deformation": {"region_attention": False}})),
     "expression": Variant("eyes and brows as an input", settings(avatar={"deformation": {"expression": False}})),
     "shape": Variant(

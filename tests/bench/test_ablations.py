@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from made_dataset import MadeSpeaker, write_made_dataset
 
 from gstalker.bench.training import ablations, variants
+from gstalker.runtime.model.audio_encoder import AudioEncoder
+from gstalker.runtime.model.deformation import DeformationField
 from gstalker.runtime.train.config import PRESETS, TrainConfig
 
 
@@ -19,6 +22,16 @@ def test_every_variant_changes_the_settings_and_keeps_the_number_of_steps(name: 
     assert changed.steps == config.steps
     assert (changed == config) == (name == "whole")
     assert dataclasses.replace(changed, preset="x") != changed
+
+
+@pytest.mark.parametrize("name", list(variants.VARIANTS))
+def test_an_avatar_can_be_built_of_every_variant(name: str):
+    avatar = variants.VARIANTS[name].change(PRESETS["preview"]).avatar
+    DeformationField(
+        avatar.deformation, code_size=avatar.audio.code_size, expression_mean=torch.zeros(9),
+        expression_std=torch.ones(9), bounds_m=(-torch.ones(3), torch.ones(3)), picture_unit_m=1.0,
+    )  # fmt: skip
+    AudioEncoder(avatar.audio)
 
 
 def test_a_setting_that_does_not_exist_is_an_error():
