@@ -122,7 +122,8 @@ class AvatarRuntime:
             avatar_from_head: (4, 4) rigid.
             out: (M, 16) uint8, contiguous: receives the movers' records. Any alignment: a message's payload will do.
             poses: (2, 4, 4) float64: receives avatar_from_head and avatar_from_torso.
-            avatar_from_torso: (4, 4) rigid; None lets the torso follow the head as in training.
+            avatar_from_torso: (4, 4) rigid; None lets the torso follow the head as in training. Its small deltas follow
+                what the head tells in both cases.
 
         Raises:
             ValueError: an input of the wrong shape, or not finite; a value that has no code in the bundle's box, in
