@@ -238,7 +238,8 @@ def _pixels(frame: av.VideoFrame, pixel_format: str) -> np.ndarray:
     if (frame.format.name, pixel_format) not in (("bgr0", "rgb24"), ("gray", "gray")):
         return frame.to_ndarray(format=pixel_format)
     plane, channels = frame.planes[0], 4 if pixel_format == "rgb24" else 1
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width * channels]
+    memory = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    rows = memory[: frame.height, : frame.width * channels]
     if channels == 1:
         return rows.copy()
     return np.ascontiguousarray(rows.reshape(frame.height, frame.width, 4)[..., 2::-1])

@@ -103,14 +103,16 @@ def made_avatar(
     )
 
 
-def made_bundle(**sizes: int) -> AvatarBundle:
+def made_bundle(*, torso_hears_rigid: bool = False, **sizes: int) -> AvatarBundle:
     """The made avatar as a bundle in memory; `sizes` are those of `made_avatar`."""
-    return bundle_of(made_avatar(**sizes), LIKENESS)
+    return bundle_of(made_avatar(torso_hears_rigid=torso_hears_rigid, **sizes), LIKENESS)
 
 
-def write_made_bundle(path: Path, *, zipped: bool = False, **sizes: int) -> AvatarBundle:
+def write_made_bundle(
+    path: Path, *, zipped: bool = False, torso_hears_rigid: bool = False, **sizes: int
+) -> AvatarBundle:
     """Write the made avatar to `path` and return what reads back."""
-    return write_bundle(path, made_bundle(**sizes), zipped=zipped)
+    return write_bundle(path, made_bundle(torso_hears_rigid=torso_hears_rigid, **sizes), zipped=zipped)
 
 
 def _cloud(rng: np.random.Generator, head: int, torso: int, static: int) -> tuple[Gaussians, np.ndarray]:
