@@ -150,20 +150,22 @@ class TorsoTracker:
         first = _channels(pictures[0], mattes[0])
         guess = self._search(first, self._reference)
         start, _ = self._reference.fit(first, guess)
-        start = start if self._sane(start) else guess
+        failed = int(not self._sane(start))
+        start = guess if failed else start
         own = _Template(first, self._moved_region(start), self._place(start))
-        motion, failed = np.zeros((count, 3)), 0  # against the take's first frame
-        for index in range(1, count):
-            fitted, _ = own.fit(_channels(pictures[index], mattes[index]), motion[index - 1])
-            sane = self._sane(fitted)
-            failed += not sane
-            motion[index] = fitted if sane else motion[index - 1]
-        seats = [start]
-        for index in np.unique(np.linspace(0, count - 1, SEAT_FITS).astype(int)):
-            channels = _channels(pictures[index], mattes[index])
-            fitted, _ = self._reference.fit(channels, _after(start, motion[index], start))
-            if self._sane(fitted):
-                seats.append(_before(fitted, motion[index], start))
+        motion = np.zeros((count, 3))  # against the take's first frame
+        seats, seat_frames = [start], set(np.linspace(0, count - 1, SEAT_FITS).astype(int).tolist())
+        for index in range(count):
+            channels = _channels(pictures[index], mattes[index]) if index else first
+            if index:
+                fitted, _ = own.fit(channels, motion[index - 1])
+                sane = self._sane(start + fitted)
+                failed += not sane
+                motion[index] = fitted if sane else motion[index - 1]
+            if index in seat_frames:
+                fitted, _ = self._reference.fit(channels, start + motion[index])
+                if self._sane(fitted):
+                    seats.append(_before(fitted, motion[index], start))
         seat = np.median(seats, axis=0)
         motion = np.array([_after(seat, m, start) for m in motion])
         padded = np.concatenate([motion[:1], motion, motion[-1:]])
