@@ -47,6 +47,12 @@ def torso_camera_poses(manifest: DatasetManifest, torso_motion: np.ndarray) -> n
     )
 
 
+def torso_rigid_motion(manifest: DatasetManifest, torso_motion: np.ndarray) -> np.ndarray:
+    """(T, 3) float64 dx_m, dy_m, angle_rad of tracked motion (T, 3) dx_px, dy_px, angle_rad."""
+    metres_per_px = manifest.torso_depth_m / manifest.focal_px
+    return torso_motion * [metres_per_px, metres_per_px, 1]
+
+
 @dataclass(frozen=True)
 class AvatarSpace:
     """Where avatar space lies: a fixed translation in front of the camera (docs/conventions.md)."""

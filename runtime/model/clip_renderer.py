@@ -16,7 +16,7 @@ from gstalker.runtime.expression import expression_weights
 from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
 from gstalker.runtime.model.avatar import STILL, AvatarModel
 from gstalker.runtime.model.sittings import MEAN_SITTING, Sitting
-from gstalker.runtime.poses import AvatarSpace, avatar_space, head_pose_vector, torso_camera_poses
+from gstalker.runtime.poses import AvatarSpace, avatar_space, head_pose_vector, torso_camera_poses, torso_rigid_motion
 
 TRUSTED_SHARE = 0.8  # of the clip's median confidence, from which a frame may stand for the clip
 
@@ -104,8 +104,7 @@ class ClipRenderer:
         poses = clip.tracks.camera_from_head.astype(np.float64)
         head_pose = self._tensor(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses))
         torso_pose = torso_camera_poses(m, clip.tracks.torso_motion)
-        metres_per_px = m.torso_depth_m / m.focal_px
-        rigid = clip.tracks.torso_motion * [metres_per_px, metres_per_px, 1]
+        rigid = torso_rigid_motion(m, clip.tracks.torso_motion)
         if self._driving.torso_from_field:
             tracked, rigid = rigid, self._model.torso.rigid_motion(head_pose).detach().cpu().numpy().astype(np.float64)
             if self._driving.seat_from_frame:

@@ -19,7 +19,7 @@ from gstalker.runtime.dataset import Clip, Dataset
 from gstalker.runtime.expression import expression_weights
 from gstalker.runtime.model.audio_encoder import AudioEncoderConfig
 from gstalker.runtime.model.audio_source import AudioSource, LogMelSource
-from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses
+from gstalker.runtime.poses import AvatarSpace, head_pose_vector, torso_camera_poses, torso_rigid_motion
 
 Residence = Literal["device", "pinned", "memory"]
 MOST_DECODERS = 4  # clips that are decoded at once; one core is left for other work
@@ -89,14 +89,13 @@ def frame_tracks(
         count = len(tracks.camera_from_head)
         avatar_from_head = rigid_inverse(space.camera_from_avatar) @ tracks.camera_from_head.astype(np.float64)
         torso_pose = torso_camera_poses(manifest, tracks.torso_motion)
-        metres_per_px = manifest.torso_depth_m / manifest.focal_px
         windows = source.windows(dataset.samples(name), count, encoder.left_mel_frames, encoder.right_mel_frames)
         parts["clip_of_frame"].append(np.full(count, clip_index))
         parts["index_in_clip"].append(np.arange(count))
         parts["camera_from_head"].append(tracks.camera_from_head.astype(np.float32))
         parts["camera_from_torso"].append(torso_pose.astype(np.float32))
         parts["head_pose"].append(head_pose_vector(avatar_from_head).astype(np.float32))
-        parts["torso_rigid"].append((tracks.torso_motion * [metres_per_px, metres_per_px, 1]).astype(np.float32))
+        parts["torso_rigid"].append(torso_rigid_motion(manifest, tracks.torso_motion).astype(np.float32))
         parts["expression"].append(expression_weights(tracks.blendshapes, columns, controls, blinks_apart=blinks_apart))
         parts["blink"].append(tracks.blendshapes[:, lids])
         parts["mouth_shapes"].append(tracks.blendshapes[:, mouth])
