@@ -229,22 +229,6 @@ def write_lossless_video(path: Path, pictures: np.ndarray, pixel_format: str) ->
         container.mux(stream.encode(None))
 
 
-def _pixels(frame: av.VideoFrame, pixel_format: str) -> np.ndarray:
-    """(H, W[, 3]) uint8 of a decoded frame.
-
-    Taken from its memory where the file is as `write_lossless_video` made it: FFmpeg's converter takes ten times as
-    long to leave out every fourth byte.
-    """
-    if (frame.format.name, pixel_format) not in (("bgr0", "rgb24"), ("gray", "gray")):
-        return frame.to_ndarray(format=pixel_format)
-    plane, channels = frame.planes[0], 4 if pixel_format == "rgb24" else 1
-    memory = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    rows = memory[: frame.height, : frame.width * channels]
-    if channels == 1:
-        return rows.copy()
-    return np.ascontiguousarray(rows.reshape(frame.height, frame.width, 4)[..., 2::-1])
-
-
 def read_lossless_video(path: Path, pixel_format: str, frame_count: int) -> np.ndarray:
     """(T, H, W[, 3]) uint8 pictures.
 
@@ -253,7 +237,7 @@ def read_lossless_video(path: Path, pixel_format: str, frame_count: int) -> np.n
     """
     try:
         with av.open(str(path)) as container:
-            pictures = [_pixels(f, pixel_format) for f in container.decode(video=0)]
+            pictures = [f.to_ndarray(format=pixel_format) for f in container.decode(video=0)]
     except (OSError, FFmpegError) as error:
         raise InputError(f"{path}: expected a video of {frame_count} frames, could not read it ({error}).") from error
     if len(pictures) != frame_count:
