@@ -83,24 +83,25 @@ def torso_weights(data: bytes) -> TorsoWeights:
     layers, x = graph.dense_layers("torso_deltas", "Relu")
     one, other = graph.operands(graph.operands(x, "Relu")[0], "Add")
     first, moved = _named_first(one, other, "torso_first_layer")
-    heard = 0
-    rigid, w_rigid = "torso_rigid", None
+    w_rigid = None
     if graph.comes_from(moved, "Add"):
         moved, with_torso = graph.operands(moved, "Add")
         rigid, name = graph.operands(with_torso, "MatMul")
-        w_rigid, heard = graph.constant(name), 2
-    pose, w_pose = graph.operands(moved, "MatMul")
+        _expect((rigid,), ("torso_rigid",))
+        w_rigid = graph.constant(name)
+    pose, w_pose_name = graph.operands(moved, "MatMul")
     rigid_layers, rigid_pose = graph.dense_layers("torso_rigid", "Tanh")
     centred, scale = graph.operands(pose, "Div")
     head_pose, mean = graph.operands(centred, "Sub")
-    _expect((first, rigid, rigid_pose, head_pose), ("torso_first_layer", "torso_rigid", pose, "head_pose"))
-    graph.expect_node_count(5 + heard + 3 * len(layers) - 1 + 3 * len(rigid_layers) - 1)
-    by_pose = graph.constant(w_pose)
+    _expect((first, rigid_pose, head_pose), ("torso_first_layer", pose, "head_pose"))
+    of_rigid = 0 if w_rigid is None else 2
+    graph.expect_node_count(5 + of_rigid + 3 * len(layers) - 1 + 3 * len(rigid_layers) - 1)
+    w_pose = graph.constant(w_pose_name)
     return TorsoWeights(
         pose_mean=graph.constant(mean).reshape(-1),
         pose_scale=graph.constant(scale).reshape(-1),
-        w_pose=by_pose,
-        w_rigid=np.zeros((3, by_pose.shape[1]), np.float32) if w_rigid is None else w_rigid,
+        w_pose=w_pose,
+        w_rigid=np.zeros((3, w_pose.shape[1]), np.float32) if w_rigid is None else w_rigid,
         layers=layers,
         rigid_layers=rigid_layers,
     )
