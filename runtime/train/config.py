@@ -167,8 +167,7 @@ class TrainConfig:
 
 PRESETS: dict[str, TrainConfig] = {
     # Minutes on two CPU cores at 256 x 256.
-    # Few steps of two frames that learn much from each, at three times the rates: on clips left out, as good as four
-    # times as many single frames.
+    # Few steps of two frames at three times the rates of single frames: docs/training.md has what was tried.
     "preview": TrainConfig(
         stage1_steps=320,
         stage2_steps=3180,
