@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -74,10 +75,18 @@ def shown(page: Page) -> int | None:
 
 
 def show(server: ActingServer, page: Page, number: int) -> None:
-    """Publish a frame until it is on the canvas: the first ones may precede the subscription."""
+    """Publish a frame until it is on the canvas: the first ones may precede the subscription.
+
+    Each has longer to become due than a page delays frames at most: one that came sooner would replace it, with a
+    later time, and neither would ever be shown.
+    """
+    published_s = -math.inf
 
     def there() -> bool:
-        server.publish(encode(frame_of(server, number, max(0.0, server.now_s - 0.01))))
+        nonlocal published_s
+        if server.now_s > published_s + 1.0:
+            published_s = server.now_s
+            server.publish(encode(frame_of(server, number, max(0.0, published_s - 0.01))))
         return shown(page) == number
 
     eventually(there, f"frame {number} on the canvas")
