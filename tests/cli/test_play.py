@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ import pytest
 from helpers.running_server import Running, run_server
 from made_bundle import write_made_bundle
 
+from gstalker.bridge.free_port import free_port
 from gstalker.cli.main import main
 
 pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
@@ -77,10 +77,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
     write_made_bundle(tmp_path / "made.gsavatar")
     write_wav(tmp_path / "tone.wav", (0.3 * np.sin(np.arange(3 * 16_000) / 12)).astype(np.float32))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    running = run_server(tmp_path / "made.gsavatar", tmp_path / "tone.wav", port, lead_s=0.5)
+    running = run_server(tmp_path / "made.gsavatar", tmp_path / "tone.wav", free_port(), lead_s=0.5)
     yield running
     running.end()
 

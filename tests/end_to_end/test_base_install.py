@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import pytest
 from helpers.without_extras import EXTRAS, command_without
 from made_bundle import write_made_bundle
 from scipy.io import wavfile
+
+from gstalker.bridge.free_port import free_port
 
 pytest.importorskip("onnxruntime", reason="moving an avatar needs the extra cpu or gpu")
 
@@ -28,16 +29,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def free_address() -> str:
-    """A loopback address whose port and the two behind it are free: control, frames and sound."""
-    for port in range(23_000, 60_000, 7):
-        try:
-            for offset in range(3):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-        except OSError:
-            continue
-        return f"tcp://127.0.0.1:{port}"
-    raise RuntimeError("no free ports")
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")
