@@ -62,7 +62,7 @@ def bake_run(run: Path, name: str) -> BakedAvatar:
     canonical = natural_gaussians(model, order)
     first_layer, gates = model.deformation.spatial(model.canonical.means[model.canonical.head_movers])
     torso_rows = order[head_movers : head_movers + torso_movers]
-    torso_first_layer = model.torso.spatial(model.canonical.means[torso_rows])
+    torso_first_layer = model.torso.first_layer(model.canonical.means[torso_rows])
     field = model.deformation
     # The field normalises expression weights; the shift becomes part of the first layer, behind the gate.
     shift = field.from_expression(-field.expression_mean / field.expression_std)

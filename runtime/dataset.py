@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,8 @@ class Tracks:
         blendshapes: (T, 52) float32 in 0..1, columns named in the manifest.
         torso_motion: (T, 3) float32 (dx_px, dy_px, angle_rad): the rigid motion in the picture plane that
             takes the reference frame's torso to this frame's, the turn about torso_pivot_px.
+        torso_stretch: (T, 3) float32 stretch along x, along y, and shear, before that motion, each 0 for none: how a
+            torso that leans or turns departs from it. Zeros where nobody looked.
     """
 
     camera_from_head: np.ndarray
@@ -82,6 +85,17 @@ class Tracks:
     landmarks_px: np.ndarray
     blendshapes: np.ndarray
     torso_motion: np.ndarray
+    torso_stretch: np.ndarray
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Tracks:
+        """Arrays as a file holds them; one from before stretches were looked for has none.
+
+        Raises:
+            KeyError, TypeError: arrays are missing, or there are others besides.
+        """
+        unstretched = np.zeros_like(arrays["torso_motion"])
+        return cls(**{"torso_stretch": unstretched, **arrays})
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,7 @@ class Dataset:
         return self.folder / "clips" / name
 
     def tracks(self, name: str) -> Tracks:
-        return Tracks(**load_file(self.clip_folder(name) / "tracks.safetensors"))
+        return Tracks.from_arrays(load_file(self.clip_folder(name) / "tracks.safetensors"))
 
     def samples(self, name: str) -> np.ndarray:
         """(S,) float32 speech of a clip, 16 kHz."""

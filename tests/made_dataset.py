@@ -111,6 +111,7 @@ def made_clip(speaker: MadeSpeaker, name: str, split: str, seed: int) -> Clip:
         landmarks_px=np.array(points, np.float32),
         blendshapes=blendshapes,
         torso_motion=np.zeros((count, 3), np.float32),
+        torso_stretch=np.zeros((count, 3), np.float32),
     )
     entry = ClipEntry(name, split, count, f"{name}.mp4")
     return Clip(entry, np.array(rgb), np.array(matte), plate, tracks, samples)

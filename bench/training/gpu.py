@@ -109,6 +109,7 @@ def one_frame(run: Path, dataset: Dataset) -> tuple[list[np.ndarray], Camera, np
         motion = avatar.model.motion(
             driven.codes[middle], driven.expression[middle], driven.head_pose[middle],
             torso_rigid=driven.torso_rigid[middle],
+            torso_stretch=driven.torso_stretch[middle],
         )  # fmt: skip
         posed = avatar.model.posed(driven.camera_from_head[middle], driven.camera_from_torso[middle], motion)
     camera = Camera(np.eye(4), driven.K.numpy(), size, size)

@@ -79,6 +79,7 @@ VARIANTS: dict[str, Variant] = {
     "opacity": Variant("deltas of opacity", settings(avatar={"deformation": {"opacity_scale": NOTHING}})),
     "torso": Variant("small deltas of the torso", settings(avatar={"torso": {"mean_scale": NOTHING}})),
     "rigid": Variant("the torso's rigid motion as their input", settings(avatar={"torso": {"hears_rigid": False}})),
+    "stretch": Variant("the torso's stretch as their input", settings(avatar={"torso": {"hears_stretch": False}})),
     # Training.
     "stages": Variant("the coarse static stage, its steps given to the second", _one_stage),
     "density": Variant("density control", settings(density={"rounds": 0})),

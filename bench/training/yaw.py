@@ -101,6 +101,7 @@ def truth(yaw_deg: float, moments: Moments, size_px: int, torso_rest: np.ndarray
         landmarks_px=np.stack([d.landmarks_px for d in drawn]).astype(np.float32),
         blendshapes=np.stack([blendshapes(m, f) for m, f in zip(moments.mouths, faces, strict=True)]),
         torso_motion=np.tile(torso_rest, (count, 1)).astype(np.float32),
+        torso_stretch=np.zeros((count, 3), np.float32),
     )
     return Clip(
         ClipEntry(f"yaw {yaw_deg:+g}", "test", count, ""),

@@ -216,6 +216,7 @@ def make_clip(config: DemoCharacterConfig, video: Path, speech: Speech, seed: in
         landmarks_px=landmarks_px,
         blendshapes=np.stack([blendshapes(m, f) for m, f in zip(script.mouth, script.motion.face, strict=True)]),
         torso_motion=script.motion.torso_motion.astype(np.float32),
+        torso_stretch=np.zeros((count, 3), np.float32),
     )
     sidecar = Sidecar(
         tracks=tracks,

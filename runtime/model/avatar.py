@@ -127,6 +127,7 @@ class AvatarModel(nn.Module):
         anchors: Anchors | None = None,
         spatial: tuple[Tensor, Tensor] | None = None,
         torso_rigid: Tensor | None = None,
+        torso_stretch: Tensor | None = None,
         *,
         learn_torso: bool = True,
     ) -> Motion:
@@ -140,13 +141,14 @@ class AvatarModel(nn.Module):
                 renews now and then, so that grid look-ups are found once for many steps.
             spatial: what `deformation.spatial` gives for the head's anchors, if it is known already.
             torso_rigid: (3,) dx_m, dy_m, angle_rad where the torso is tracked; None where the head's pose tells.
+            torso_stretch: (3,) how it is stretched besides; None for the avatar's own.
             learn_torso: whether the torso's deltas are differentiable.
         """
         anchors = anchors or self.anchors()
         spatial = spatial or self.deformation.spatial(anchors.head)
         head = self.deformation.from_baked(*spatial, audio_code, expression)
         with torch.set_grad_enabled(learn_torso and torch.is_grad_enabled()):
-            return Motion(head, self.torso(anchors.torso, head_pose, torso_rigid))
+            return Motion(head, self.torso(anchors.torso, head_pose, torso_rigid, torso_stretch))
 
     def anchors(self) -> Anchors:
         """Copies of the present canonical positions."""

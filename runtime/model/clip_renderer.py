@@ -44,6 +44,7 @@ class DrivenClip:
     Attributes:
         codes: (T, A), expression: (T, E), head_pose: (T, 6) of avatar_from_head.
         torso_rigid: (T, 3) dx_m, dy_m, angle_rad.
+        torso_stretch: (T, 3) how it is stretched besides.
         camera_from_head, camera_from_torso: (T, 4, 4).
         plate: (H, W, 3) 0..1.
         K: (3, 3) px.
@@ -53,6 +54,7 @@ class DrivenClip:
     expression: Tensor
     head_pose: Tensor
     torso_rigid: Tensor
+    torso_stretch: Tensor
     camera_from_head: Tensor
     camera_from_torso: Tensor
     plate: Tensor
@@ -105,17 +107,22 @@ class ClipRenderer:
         head_pose = self._tensor(head_pose_vector(rigid_inverse(self._space.camera_from_avatar) @ poses))
         torso_pose = torso_camera_poses(m, clip.tracks.torso_motion)
         rigid = torso_rigid_motion(m, clip.tracks.torso_motion)
+        stretch = self._tensor(clip.tracks.torso_stretch)
         if self._driving.torso_from_field:
             tracked, rigid = rigid, self._model.torso.rigid_motion(head_pose).detach().cpu().numpy().astype(np.float64)
             if self._driving.seat_from_frame:
                 at = trusted_frame(clip.tracks)
                 rigid += tracked[at] - rigid[at]
+                stretch = stretch[at].expand_as(stretch)
+            else:
+                stretch = self._model.torso.own_stretch.expand_as(stretch)
             torso_pose = torso_poses(rigid, self._space)
         return DrivenClip(
             codes=codes,
             expression=self._tensor(weights),
             head_pose=head_pose,
             torso_rigid=self._tensor(rigid),
+            torso_stretch=stretch,
             camera_from_head=self._tensor(poses),
             camera_from_torso=self._tensor(torso_pose),
             plate=self._tensor(clip.plate) / 255.0,
@@ -128,7 +135,7 @@ class ClipRenderer:
         if not self._driving.still:
             motion = self._model.motion(
                 driven.codes[frame], driven.expression[frame], driven.head_pose[frame],
-                torso_rigid=driven.torso_rigid[frame],
+                torso_rigid=driven.torso_rigid[frame], torso_stretch=driven.torso_stretch[frame],
             )  # fmt: skip
         posed = self._model.posed(driven.camera_from_head[frame], driven.camera_from_torso[frame], motion, sitting)
         size_px = self._dataset.manifest.size_px

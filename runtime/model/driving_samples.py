@@ -24,6 +24,7 @@ class DrivingSamples:
         expression_low, expression_high: (E,) the range seen (2nd and 98th percentile).
         head_pose_low, head_pose_high: (6,) likewise.
         idle_avatar_from_head: (F, 4, 4), idle_expression: (F, E), idle_avatar_from_torso: (F, 4, 4): one calm clip.
+        idle_torso_stretch: (F, 3) of that clip.
         reference_rgb: (H, W, 3) uint8 the reference frame.
         plate_rgb: (H, W, 3) uint8 its backdrop.
     """
@@ -38,6 +39,7 @@ class DrivingSamples:
     idle_avatar_from_head: np.ndarray
     idle_expression: np.ndarray
     idle_avatar_from_torso: np.ndarray
+    idle_torso_stretch: np.ndarray
     reference_rgb: np.ndarray
     plate_rgb: np.ndarray
 
@@ -55,8 +57,10 @@ def load_driving_samples(run: Path) -> DrivingSamples:
     """
     path = Path(run) / FILE_NAME
     try:
-        return DrivingSamples(**load_file(path))
-    except (OSError, SafetensorError, TypeError) as error:
+        arrays = load_file(path)
+        unstretched = np.zeros((len(arrays["idle_expression"]), 3), np.float32)  # as runs were before it was tracked
+        return DrivingSamples(**({"idle_torso_stretch": unstretched} | arrays))
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: expected the tracked samples of a run, could not read them ({error}). Train again."
         ) from error

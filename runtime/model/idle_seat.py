@@ -16,7 +16,7 @@ from gstalker.runtime.poses import AvatarSpace, head_pose_vector
 
 
 def take_idle_seat(model: AvatarModel, samples: DrivingSamples, space: AvatarSpace) -> np.ndarray:
-    """Shift the torso field, in place, by its mean distance from the idle clip's tracked torso.
+    """Shift the torso field, in place, by its mean distance from the idle clip's tracked torso, and stretch it alike.
 
     Returns:
         (3,) the shift: dx_m, dy_m, angle_rad.
@@ -25,6 +25,7 @@ def take_idle_seat(model: AvatarModel, samples: DrivingSamples, space: AvatarSpa
     told = model.torso.rigid_motion(head_pose).detach().cpu().numpy()
     shift = (rigid_of_poses(samples.idle_avatar_from_torso, space) - told).mean(axis=0)
     model.torso.shift_rigid(torch.from_numpy(shift).float())
+    model.torso.own_stretch.copy_(torch.from_numpy(samples.idle_torso_stretch).mean(dim=0))
     return shift
 
 

@@ -76,8 +76,8 @@ def write_clips(
         mattes, plate, psnr = _mattes(job, rgb, video)
         entry, tracks = job.entry, job.tracks
         if torso is not None:
-            motion, failed = torso.track(rgb, mattes)
-            tracks = replace(tracks, torso_motion=motion)
+            motion, stretch, failed = torso.track(rgb, mattes)
+            tracks = replace(tracks, torso_motion=motion, torso_stretch=stretch)
             if failed:
                 note = f"torso motion uncertain in {failed} of {len(rgb)} frames"
                 entry = replace(entry, notes=(*entry.notes, note))

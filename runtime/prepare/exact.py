@@ -50,6 +50,7 @@ class ExactTake:
             landmarks_px=whole.landmarks_px[part],
             blendshapes=whole.blendshapes[part],
             torso_motion=whole.torso_motion[part],
+            torso_stretch=whole.torso_stretch[part],
         )
 
 

@@ -37,7 +37,8 @@ class Sidecar:
         tracks: as in a dataset: camera_from_head (T, 4, 4) in metres, pose_confidence (T,) (1 where nothing
             is in doubt), landmarks_px (T, 478, 2) with the groups of `runtime.landmarks` finite and NaN
             elsewhere, blendshapes (T, 52) in 0..1, torso_motion (T, 3) = dx_px, dy_px, angle_rad taking the
-            torso from its rest place, the same in every video of one character.
+            torso from its rest place, the same in every video of one character, torso_stretch (T, 3), may be left
+            out where it is not stretched.
         landmarks_head_m: (478, 3) the resting face's landmarks in head space, metres; NaN where unknown, the
             groups of `runtime.landmarks` finite.
         size_px: width and height of the video.
@@ -152,7 +153,7 @@ def read_sidecar(video: Path) -> Sidecar:
     try:
         landmarks_head_m = arrays.pop("landmarks_head_m")
         sidecar = Sidecar(
-            tracks=Tracks(**arrays),
+            tracks=Tracks.from_arrays(arrays),
             landmarks_head_m=landmarks_head_m,
             size_px=int(described["size_px"]),
             focal_px=float(described["focal_px"]),
@@ -176,6 +177,7 @@ def _check(sidecar: Sidecar) -> None:
         "landmarks_px": (frames, LANDMARKS, 2),
         "blendshapes": (frames, columns),
         "torso_motion": (frames, 3),
+        "torso_stretch": (frames, 3),
     }
     for name, shape in expected.items():
         array = getattr(tracks, name)

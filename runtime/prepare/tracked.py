@@ -52,6 +52,7 @@ def measure(
             landmarks_px=landmarks_px[nearest, :, :2],
             blendshapes=take.track.blendshapes[nearest],
             torso_motion=np.zeros((take.count, 3)),
+            torso_stretch=np.zeros((take.count, 3)),
         )
         entry = ClipEntry(name, split, take.count, take.info.path.name, take.notes)
         job = ClipJob(entry, take.start, tracks, take.samples)

@@ -38,6 +38,7 @@ class FrameTracks:
         camera_from_head, camera_from_torso: (F, 4, 4) float32, metres.
         head_pose: (F, 6) float32 rotation vector (rad) and translation (m) of avatar_from_head.
         torso_rigid: (F, 3) float32 dx_m, dy_m, angle_rad of the torso in avatar space, tracked.
+        torso_stretch: (F, 3) float32 of the torso besides, tracked (`runtime.dataset.Tracks`).
         expression: (F, E) float32 weights that the field hears (`runtime.expression`).
         blink: (F, 2) float32 tracked eyeBlink weights, left and right, whether heard or not.
         mouth_shapes: (F, 27) float32 weights of MOUTH_BLENDSHAPES.
@@ -52,6 +53,7 @@ class FrameTracks:
     camera_from_torso: np.ndarray
     head_pose: np.ndarray
     torso_rigid: np.ndarray
+    torso_stretch: np.ndarray
     expression: np.ndarray
     blink: np.ndarray
     mouth_shapes: np.ndarray
@@ -96,6 +98,7 @@ def frame_tracks(
         parts["camera_from_torso"].append(torso_pose.astype(np.float32))
         parts["head_pose"].append(head_pose_vector(avatar_from_head).astype(np.float32))
         parts["torso_rigid"].append(torso_rigid_motion(manifest, tracks.torso_motion).astype(np.float32))
+        parts["torso_stretch"].append(tracks.torso_stretch)
         parts["expression"].append(expression_weights(tracks.blendshapes, columns, controls, blinks_apart=blinks_apart))
         parts["blink"].append(tracks.blendshapes[:, lids])
         parts["mouth_shapes"].append(tracks.blendshapes[:, mouth])
@@ -112,6 +115,7 @@ class FrameTables(NamedTuple):
     camera_from_torso: Tensor
     head_pose: Tensor
     torso_rigid: Tensor
+    torso_stretch: Tensor
     expression: Tensor
     mel_windows: Tensor
 

@@ -44,6 +44,7 @@ def driving_samples(
         idle_avatar_from_head=(avatar_from_camera @ tracks.camera_from_head[calm]).astype(np.float32),
         idle_expression=tracks.expression[calm],
         idle_avatar_from_torso=(avatar_from_camera @ tracks.camera_from_torso[calm]).astype(np.float32),
+        idle_torso_stretch=tracks.torso_stretch[calm],
         reference_rgb=clip.rgb[m.reference_frame],
         plate_rgb=clip.plate,
     )

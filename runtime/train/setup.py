@@ -115,6 +115,7 @@ def start_avatar(
     model = AvatarModel(config.avatar, avatar_setup(dataset, tracks, bounds_m), canonical, len(names))
     model.audio.load_state_dict(encoder.state_dict())
     model.sittings.scatter_codes(torch.Generator().manual_seed(config.seed + 3))
+    model.torso.expect_stretch(torch.from_numpy(tracks.torso_stretch))
     fit_rigid_torso(model, tracks, offset_per_clip=config.sittings.torso_offset)
     return model, report
 

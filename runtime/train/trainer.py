@@ -90,14 +90,16 @@ class Trainer:
         # Copies lie where torch's own memory does: the last bit of a matrix product depends on the alignment, and with
         # it whether a resumed run ends at the same bits.
         tables = self.tables
-        mel, expression, head_pose, torso_rigid = (
+        mel, expression, head_pose, rigid, stretch = (
             table[frame].clone()
-            for table in (tables.mel_windows, tables.expression, tables.head_pose, tables.torso_rigid)
-        )
+            for table in (
+                tables.mel_windows, tables.expression, tables.head_pose, tables.torso_rigid, tables.torso_stretch
+            )
+        )  # fmt: skip
         code = self.model.audio(self.heard(frame, mel)[None])[0, 0]
         with fields_precision(self.device, self.config.on_device):
             motion = self.model.motion(
-                code, expression, head_pose, self.anchors, spatial, torso_rigid, learn_torso=not face
+                code, expression, head_pose, self.anchors, spatial, rigid, stretch, learn_torso=not face
             )
         return Motion(*(None if deltas is None else deltas.float() for deltas in motion))
 

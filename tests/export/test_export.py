@@ -59,7 +59,8 @@ def test_a_frame_of_the_bundle_is_the_frame_of_the_torch_model(exported):
             origin = np.array(bundle.manifest.torso_origin_avatar_m)
             turn = np.arctan2(frame.avatar_from_torso[1, 0], frame.avatar_from_torso[0, 0])
             rigid = torch.tensor([*(frame.avatar_from_torso[:2, 3] - origin[:2]), turn], dtype=torch.float32)
-            motion = model.motion(torch_code, torch.from_numpy(samples.expression[row]), pose, torso_rigid=rigid)
+            face, stretch = torch.from_numpy(samples.expression[row]), torch.from_numpy(samples.idle_torso_stretch)
+            motion = model.motion(torch_code, face, pose, torso_rigid=rigid, torso_stretch=stretch.mean(dim=0))
             camera_from_avatar = torch.from_numpy(bundle.camera.viewmat).float()
             expected = model.posed(
                 camera_from_avatar @ torch.from_numpy(avatar_from_head).float(),

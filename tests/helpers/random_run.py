@@ -80,6 +80,7 @@ def driving_samples(model: AvatarModel, rows: int = 12, frames: int = 10, seed: 
         idle_avatar_from_head=idle,
         idle_expression=rng.uniform(0, 0.3, (frames, 9)).astype(np.float32),
         idle_avatar_from_torso=idle,
+        idle_torso_stretch=rng.normal(0, 0.02, (frames, 3)).astype(np.float32),
         reference_rgb=picture,
         plate_rgb=picture,
     )

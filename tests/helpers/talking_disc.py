@@ -116,6 +116,7 @@ def make_clip(name: str, split: str, seed: int, frames: int = 40, *, blink: bool
         landmarks_px=np.stack([landmarks(c, o, e) for c, o, e in zip(centres, opening, lids, strict=True)]),
         blendshapes=np.stack([opening / 8, blinks, blinks], 1).astype(np.float32),
         torso_motion=np.zeros((frames, 3), np.float32),
+        torso_stretch=np.zeros((frames, 3), np.float32),
     )
     return Clip(
         entry=ClipEntry(name, split, frames, f"{name}.mp4"),

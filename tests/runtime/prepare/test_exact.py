@@ -48,6 +48,7 @@ def sidecar(frames: int, **changes: object) -> Sidecar:
             landmarks_px=landmarks,
             blendshapes=np.full((frames, 52), 0.1),
             torso_motion=torso,
+            torso_stretch=np.zeros((frames, 3)),
         ),
         "landmarks_head_m": face_points((0.0, 0.0), (0.07, 0.09)),
         "size_px": SIZE_PX,

@@ -154,13 +154,15 @@ def test_the_seat_of_one_frame_puts_that_frames_torso_where_it_was_tracked(mispl
     motion = clip.tracks.torso_motion + np.array([5, -3, 0.02], np.float32)
     confidence = clip.tracks.pose_confidence.copy()
     confidence[:2] = 0.1  # the first frame that may stand for the clip is the third
-    clip = dataclasses.replace(
-        clip, tracks=dataclasses.replace(clip.tracks, torso_motion=motion, pose_confidence=confidence)
-    )
+    stretch = np.random.default_rng(2).normal(0, 0.02, motion.shape).astype(np.float32)
+    tracks = dataclasses.replace(clip.tracks, torso_motion=motion, torso_stretch=stretch, pose_confidence=confidence)
+    clip = dataclasses.replace(clip, tracks=tracks)
     last = model.torso.rigid[-1]
     assert isinstance(last, torch.nn.Linear)
     torch.nn.init.normal_(last.weight, generator=torch.Generator().manual_seed(0))  # a field that moves
-    tracked = ClipRenderer(model, dataset).drive(clip).camera_from_torso
+    model.torso.own_stretch.fill_(0.01)
+    followed = ClipRenderer(model, dataset).drive(clip)
+    tracked = followed.camera_from_torso
     field = Driving(torso_from_field=True)
     seated = ClipRenderer(model, dataset, driving=dataclasses.replace(field, seat_from_frame=True)).drive(clip)
     unseated = ClipRenderer(model, dataset, driving=field).drive(clip)
@@ -169,6 +171,9 @@ def test_the_seat_of_one_frame_puts_that_frames_torso_where_it_was_tracked(mispl
     assert float((unseated.camera_from_torso[2] - tracked[2]).detach().abs().max()) > 1e-3
     moved = seated.camera_from_torso[:, :2, 3] - unseated.camera_from_torso[:, :2, 3]
     torch.testing.assert_close(moved, moved[:1].expand_as(moved), rtol=0, atol=1e-6)  # a constant of the clip
+    np.testing.assert_array_equal(followed.torso_stretch, stretch)
+    np.testing.assert_array_equal(seated.torso_stretch, np.tile(stretch[2], (len(stretch), 1)))
+    np.testing.assert_array_equal(unseated.torso_stretch, np.full_like(stretch, 0.01))
 
 
 def test_the_idle_clip_is_calm_and_in_the_middle_of_what_was_seen():
