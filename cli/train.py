@@ -52,8 +52,11 @@ class Train:
     audio_model: Path | None = None
     """For --hears onnx: HuBERT, wav2vec 2.0, DeepSpeech or the like as ONNX, its settings beside it as .json."""
     lookahead_ms: int | None = None
-    """How far ahead the log-mel encoder hears, a multiple of 40 ms; 280 if not given. Less makes live speech prompter
-    and lips worse."""
+    """How far ahead the log-mel encoder hears, a multiple of 40 ms; 240 if not given, and more where it smooths. Less
+    makes live speech prompter and lips worse."""
+    smoothing_frames: int | None = None
+    """Video frames over which an attention smooths what the log-mel encoder heard, as the paper does over 8; 1, none,
+    if not given. Smoothed lips are calmer than real ones."""
     lpips_weights: Path | None = None
     """AlexNet LPIPS weights, lpips_alex.npz, for presets with a perceptual loss; otherwise from $GSTALKER_MODELS."""
     resume: bool = False
@@ -79,6 +82,8 @@ class Train:
         batch = config.batch_frames if self.batch_frames is None else self.batch_frames
         config = dataclasses.replace(config, on_device=on_device, batch_frames=batch)
         config = config.with_hearing(self.hears, self.audio_model)
+        if self.smoothing_frames is not None:
+            config = config.with_smoothing(self.smoothing_frames)
         if self.lookahead_ms is not None:
             config = config.with_lookahead(self.lookahead_ms)
         if self.steps is not None:

@@ -191,8 +191,8 @@ def bake_audio(encoder: AudioEncoder) -> BakedAudio:
     return BakedAudio(
         convolutions=tuple(_conv(layer) for layer in encoder.convolutions),
         to_code=_conv(encoder.to_code),
-        attention=(_conv(encoder.attention_hidden), _conv(encoder.attention_score)),
-        position_bias=encoder.position_bias.numpy(),
+        attention=(_conv(encoder.attention_hidden), _conv(encoder.attention_score)) if encoder.smooths else (),
+        position_bias=encoder.position_bias.numpy() if encoder.smooths else np.zeros(1, np.float32),
         left_mel_frames=encoder.config.left_mel_frames,
         right_mel_frames=encoder.config.right_mel_frames,
         leaky_slope=LEAKY_SLOPE,

@@ -44,13 +44,14 @@ class Conv:
 
 @dataclass(frozen=True)
 class BakedAudio:
-    """Mel windows to audio codes: convolutions that give one code a video frame, then attention over them.
+    """Mel windows to audio codes: convolutions that give one code a video frame, then, if any, attention over them.
 
     Attributes:
         convolutions: applied in turn to (B, bands, W), leaky ReLU of `leaky_slope` after each; strides
             multiply to 4, the mel frames of a video frame.
         to_code: one tap, A outputs, nothing after it: (B, A, n).
-        attention: one-tap layers from codes to one score, leaky ReLU between them and none after the last.
+        attention: one-tap layers from codes to one score, leaky ReLU between them and none after the last;
+            none where a window gives one code, n = 1.
         position_bias: (n,) added to the scores before the softmax over the n codes.
         left_mel_frames, right_mel_frames: W = left + right mel frames, from 4 t - left to 4 t + right - 1.
     """

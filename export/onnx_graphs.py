@@ -30,6 +30,18 @@ def audio_graph(net: BakedAudio, mel_bands: int) -> bytes:
     for i, layer in enumerate(net.convolutions):
         x = graph.leaky_relu(graph.conv(x, layer, f"conv{i}"), net.leaky_slope)
     codes = graph.conv(x, net.to_code, "to_code")  # (B, A, n)
+    axes = graph.constant("frames_axis", np.array([2], np.int64))
+    attended = _attended(graph, codes, net) if net.attention else codes  # (B, A, 1) as it is
+    graph.node("ReduceSum", [attended, axes], output="audio_code", keepdims=0)
+    return graph.serialise(
+        "audio",
+        inputs={"mel_window": ("batch", window, mel_bands)},
+        outputs={"audio_code": ("batch", len(net.to_code.bias))},
+    )
+
+
+def _attended(graph: _Graph, codes: str, net: BakedAudio) -> str:
+    """Codes (B, A, n), each times its share."""
     scores = codes
     for i, layer in enumerate(net.attention):
         if i:
@@ -37,14 +49,7 @@ def audio_graph(net: BakedAudio, mel_bands: int) -> bytes:
         scores = graph.conv(scores, layer, f"attention{i}")
     bias = graph.constant("position_bias", net.position_bias.reshape(1, 1, -1))
     weights = graph.node("Softmax", [graph.node("Add", [scores, bias])], axis=2)  # (B, 1, n)
-    weighted = graph.node("Mul", [codes, weights])
-    axes = graph.constant("frames_axis", np.array([2], np.int64))
-    graph.node("ReduceSum", [weighted, axes], output="audio_code", keepdims=0)
-    return graph.serialise(
-        "audio",
-        inputs={"mel_window": ("batch", window, mel_bands)},
-        outputs={"audio_code": ("batch", len(net.to_code.bias))},
-    )
+    return graph.node("Mul", [codes, weights])
 
 
 def deform_graph(net: BakedDeformation, head_mover_count: int) -> bytes:

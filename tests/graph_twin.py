@@ -17,6 +17,8 @@ def audio_code(net: BakedAudio, window: np.ndarray) -> np.ndarray:
     for layer in net.convolutions:
         rows = leaky(convolve(rows, layer), net.leaky_slope)
     codes = convolve(rows, net.to_code)
+    if not net.attention:
+        return codes[0]
     scores = codes
     for i, layer in enumerate(net.attention):
         scores = convolve(leaky(scores, net.leaky_slope) if i else scores, layer)

@@ -65,8 +65,8 @@ VARIANTS: dict[str, Variant] = {
         settings(pretrain={"steps": 1, "learning_rate": 0.0}, rates={"audio": RateConfig.networks}),
     ),
     "smoothing": Variant(
-        "temporal smoothing of audio codes",
-        settings(avatar={"audio": {"smoothing_frames": 1, "smoothing_lookahead": 0}}),
+        "two of the convolutions over sound, for temporal smoothing over eight frames instead",
+        settings(avatar={"audio": {"context_convolutions": 3, "smoothing_frames": 8, "smoothing_lookahead": 3}}),
     ),
     # The field.
     "resolutions": Variant("all but the coarsest of the tri-plane's resolutions", _coarsest),

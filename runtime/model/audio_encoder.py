@@ -1,10 +1,11 @@
-"""Speech to audio codes: a convolution over feature frames of 10 ms, then attention over neighbouring codes.
+"""Speech to audio codes: a convolution over feature frames of 10 ms, then, if asked for, attention over neighbours.
 
 The frames are log-mel, or what a frozen encoder makes of the sound (`audio_source`); the look-ahead is chosen in
 steps of a video frame, and everything later than it is never seen.
 
 The attention is the temporal smoothing of GSTalker (arXiv:2404.19040); its form, a softmax over eight
-neighbouring frames, is that of ER-NeRF (arXiv:2307.09323, sec. 3.3).
+neighbouring frames, is that of ER-NeRF (arXiv:2307.09323, sec. 3.3). It is off by default: convolutions that see as
+much of the sound tell lips better, and lips that move as quickly as real ones (docs/results.md).
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ class AudioEncoderConfig:
     mel_bands: int = 80  # width of a log-mel frame, or of a frozen encoder's feature frame
     channels: int = 96  # width of the convolutions
     code_size: int = 32  # A, width of an audio code
-    context_convolutions: int = 3  # 3-tap layers after the two stride-2 ones; each widens the view by 80 ms
-    smoothing_frames: int = 8  # video frames that the attention looks over
+    context_convolutions: int = 5  # 3-tap layers after the two stride-2 ones; each widens the view by 80 ms
+    smoothing_frames: int = 1  # video frames that the attention looks over; 1 for none
     # How many of those lie in the future; below zero even the newest one is so many frames old.
-    smoothing_lookahead: int = 3
+    smoothing_lookahead: int = 0
 
     def __post_init__(self) -> None:
+        if self.smoothing_frames < 1:
+            raise ValueError(f"AudioEncoderConfig: expected 1 or more smoothing_frames, got {self.smoothing_frames}.")
         if not 0 <= self.right_mel_frames <= self.window_mel_frames:
             raise ValueError(
                 f"AudioEncoderConfig: expected a look-ahead of 0 to {self.window_mel_frames} mel frames, "
@@ -86,7 +89,7 @@ class AudioEncoderConfig:
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel windows to smoothed audio codes. Works on whole clips at once: the convolutions share work."""
+    """Log-mel windows to audio codes, smoothed or not. Works on whole clips at once: the convolutions share work."""
 
     def __init__(self, config: AudioEncoderConfig) -> None:
         super().__init__()
@@ -100,13 +103,15 @@ class AudioEncoder(nn.Module):
             ]
         )
         self.to_code = nn.Conv1d(width, config.code_size, 1)
-        self.attention_hidden = nn.Conv1d(config.code_size, 16, 1)
-        self.attention_score = nn.Conv1d(16, 1, 1)
-        # Starts on the frame's own code, or on the newest one where that is older: a flat start would average a
-        # third of a second of speech.
-        newest = config.smoothing_frames - 1
-        offsets = torch.arange(config.smoothing_frames) - min(newest, newest - config.smoothing_lookahead)
-        self.position_bias = nn.Parameter(-0.5 * offsets.float() ** 2)
+        self.smooths = config.smoothing_frames > 1
+        if self.smooths:
+            self.attention_hidden = nn.Conv1d(config.code_size, 16, 1)
+            self.attention_score = nn.Conv1d(16, 1, 1)
+            # Starts on the frame's own code, or on the newest one where that is older: a flat start would average a
+            # third of a second of speech.
+            newest = config.smoothing_frames - 1
+            offsets = torch.arange(config.smoothing_frames) - min(newest, newest - config.smoothing_lookahead)
+            self.position_bias = nn.Parameter(-0.5 * offsets.float() ** 2)
 
     def raw_codes(self, mel: Tensor, dropout: float = 0.0) -> Tensor:
         """Unsmoothed codes.
@@ -126,7 +131,7 @@ class AudioEncoder(nn.Module):
         return self.to_code(hidden)
 
     def forward(self, mel: Tensor, dropout: float = 0.0) -> Tensor:
-        """Smoothed codes.
+        """Codes, smoothed if the settings say so.
 
         Args:
             mel: (B, L, mel_bands); L = window_mel_frames gives one code, every 4 more give another.
@@ -136,6 +141,8 @@ class AudioEncoder(nn.Module):
             (B, T, code_size)
         """
         codes = self.raw_codes(mel, dropout)
+        if not self.smooths:
+            return codes.transpose(1, 2)
         scores = self.attention_score(functional.leaky_relu(self.attention_hidden(codes), LEAKY_SLOPE))
         span = self.config.smoothing_frames
         windows = codes.unfold(2, span, 1)  # (B, code_size, T, span)

@@ -127,7 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--hears", choices=SOURCES, nargs="+", default=[LOG_MEL])
     parser.add_argument("--audio-model", type=Path, help="the ONNX file of --hears onnx")
-    parser.add_argument("--lookahead-ms", type=int, nargs="+", default=[280, 120, 0], help="of log_mel")
+    parser.add_argument("--lookahead-ms", type=int, nargs="+", default=[240, 120, 0], help="of log_mel")
+    parser.add_argument("--smoothing-frames", type=int, default=1, help="of log_mel, 1 for none")
     parser.add_argument("--steps", type=int, default=PRESETS["preview"].pretrain.steps, help="updates a row")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="a quarter of the training clips to measure on")
@@ -144,7 +145,8 @@ def main(arguments: list[str] | None = None) -> int:
         for source in given.hears:
             rows = [config.with_hearing(source, given.audio_model if source == ONNX else None)]
             if source == LOG_MEL:
-                rows = [config.with_lookahead(ms) for ms in given.lookahead_ms]
+                smoothed = config.with_smoothing(given.smoothing_frames)
+                rows = [smoothed.with_lookahead(ms) for ms in given.lookahead_ms]
             for row in rows:
                 print(json.dumps(compare(dataset, source, row, given.seeds, other, given.fold)), flush=True)
     except InputError as error:

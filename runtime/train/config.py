@@ -21,6 +21,8 @@ from gstalker.runtime.train.pretrain_audio import PretrainConfig
 from gstalker.runtime.train.trust import TrustConfig
 
 FROZEN_LOOKAHEAD = -1  # video frames that the network behind a frozen encoder adds: none
+FROZEN_SMOOTHING = 8  # video frames over which it smooths: it has no convolutions to look about with
+LONGEST_SMOOTHING = 16  # video frames
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,24 @@ class TrainConfig:
             raise InputError(f"--lookahead-ms: {error}") from error
         return dataclasses.replace(self, avatar=dataclasses.replace(self.avatar, audio=encoder))
 
+    def with_smoothing(self, frames: int) -> TrainConfig:
+        """The same run with an attention over so many video frames about each, as the paper has it; 1 for none.
+
+        It hears half of them further ahead, unless `with_lookahead` says otherwise.
+
+        Raises:
+            InputError: no such number of frames, or an encoder that has its own.
+        """
+        if self.hearing.source != LOG_MEL:
+            raise InputError(
+                f"--smoothing-frames: expected --hears {LOG_MEL}, whose smoothing is chosen by it, "
+                f"got {self.hearing.source}. Leave the option out."
+            )
+        if not 1 <= frames <= LONGEST_SMOOTHING:
+            raise InputError(f"--smoothing-frames: expected 1 to {LONGEST_SMOOTHING} video frames, got {frames}.")
+        audio = dataclasses.replace(self.avatar.audio, smoothing_frames=frames, smoothing_lookahead=(frames - 1) // 2)
+        return dataclasses.replace(self, avatar=dataclasses.replace(self.avatar, audio=audio))
+
     def with_controls(self, controls: tuple[str, ...]) -> TrainConfig:
         """The same run with a field that hears these expression weights."""
         return dataclasses.replace(self, avatar=dataclasses.replace(self.avatar, controls=controls))
@@ -154,6 +174,7 @@ class TrainConfig:
             self.avatar.audio,
             mel_bands=open_source(hearing).width,
             context_convolutions=0,
+            smoothing_frames=FROZEN_SMOOTHING,
             smoothing_lookahead=FROZEN_LOOKAHEAD,
         )
         return dataclasses.replace(

@@ -21,15 +21,17 @@ from gstalker.runtime.seen import seen_lines
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
-from helpers.random_run import driving_samples, write_random_run  # noqa: E402
+from helpers.random_run import driving_samples, random_model, write_random_run  # noqa: E402
 
 from gstalker.runtime.model.avatar import AvatarModel  # noqa: E402
+from gstalker.runtime.train.config import PRESETS  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AvatarModel]:
+@pytest.fixture(scope="module", params=[1, 8], ids=["plain", "smoothed"])
+def exported(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, AvatarModel]:
     folder = tmp_path_factory.mktemp("export")
-    model = write_random_run(folder / "run")
+    config = PRESETS["preview"].with_smoothing(request.param).avatar
+    model = write_random_run(folder / "run", random_model(config=config))
     assert cli.main(["export", str(folder / "run"), "--out", str(folder / "a.gsavatar"), *TERMS]) == 0
     return folder / "a.gsavatar", model
 

@@ -7,11 +7,12 @@ import dataclasses
 import graph_twin
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from made_bundle import made_avatar, made_bundle
 from onnx import TensorProto, helper
 
-from gstalker.export.onnx_graphs import IR_VERSION, OPSET
+from gstalker.export.onnx_graphs import IR_VERSION, OPSET, audio_graph
 from gstalker.export.parity import ParityError, check_parity
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.graph_check import ALLOWED_OPERATORS, check_graph
@@ -38,6 +39,21 @@ def test_the_graphs_use_these_plain_operators_of_opset_15_and_no_others(graphs, 
     assert [(o.domain, o.version) for o in model.opset_import] == [("", OPSET)]
     assert OPSET <= 15
     assert model.ir_version == IR_VERSION
+
+
+def test_an_encoder_that_does_not_smooth_is_convolutions_alone():
+    avatar = made_avatar(seed=3)
+    plain = dataclasses.replace(
+        avatar.audio, attention=(), position_bias=np.zeros(1, np.float32), left_mel_frames=15, right_mel_frames=16
+    )
+    graph = audio_graph(plain, 80)
+    assert {node.op_type for node in onnx.load_model_from_string(graph).graph.node} == {
+        "Transpose", "Conv", "LeakyRelu", "ReduceSum",
+    }  # fmt: skip
+    window = np.random.default_rng(0).normal(size=(2, 31, 80)).astype(np.float32)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    codes = np.asarray(session.run(["audio_code"], {"mel_window": window})[0])
+    np.testing.assert_allclose(codes, graph_twin.audio_codes(plain, window), atol=1e-4 * np.abs(codes).max())
 
 
 def test_equal_weights_give_equal_bytes(graphs):

@@ -23,7 +23,9 @@ SIZE_PX = 64
 HEAD_DEPTH_M = 0.6
 
 
-def random_model(head_movers: int = 60, torso: int = 40, static: int = 20, seed: int = 0) -> AvatarModel:
+def random_model(
+    head_movers: int = 60, torso: int = 40, static: int = 20, seed: int = 0, config: AvatarConfig | None = None
+) -> AvatarModel:
     """Every weight random, also those that training starts at zero."""
     generator = torch.Generator().manual_seed(seed)
     count = head_movers + torso + static
@@ -52,7 +54,7 @@ def random_model(head_movers: int = 60, torso: int = 40, static: int = 20, seed:
         torch.tensor([KIND_HEAD_MOVER] * head_movers + [KIND_TORSO] * torso + [KIND_HEAD_STATIC] * static),
         (-8.0, -3.0),
     )
-    model = AvatarModel(AvatarConfig(), setup, canonical)
+    model = AvatarModel(config or AvatarConfig(), setup, canonical)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if not name.startswith(("canonical.", "sittings.")) and "position_bias" not in name:
@@ -99,7 +101,7 @@ def write_random_run(run: Path, model: AvatarModel | None = None) -> AvatarModel
         camera_from_avatar=tuple(tuple(row) for row in camera_from_avatar.tolist()),
         torso_origin_avatar_m=(0.0, 0.12, 0.02),
     )
-    write_run_config(run, TrainConfig(), facts)
+    write_run_config(run, TrainConfig(avatar=model.config), facts)
     save_checkpoint(run, 10, model, {})
     driving_samples(model).save(run)
     return model

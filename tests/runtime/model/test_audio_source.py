@@ -28,11 +28,13 @@ def speech(seconds: float, seed: int = 0) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).normal(size=round(16_000 * seconds))).astype(np.float32)
 
 
-@pytest.mark.parametrize("lookahead_ms", [0, 40, 120, 280])
-def test_no_sound_after_the_stated_look_ahead_changes_a_code(lookahead_ms: int):
-    config = AudioEncoderConfig().with_lookahead(lookahead_ms)
+@pytest.mark.parametrize("smoothing", [1, 8])
+@pytest.mark.parametrize("lookahead_ms", [0, 40, 120, 240])
+def test_no_sound_after_the_stated_look_ahead_changes_a_code(lookahead_ms: int, smoothing: int):
+    smoothed = PRESETS["preview"].with_smoothing(smoothing).avatar.audio
+    config = smoothed.with_lookahead(lookahead_ms)
     source, frame = LogMelSource(), 12
-    assert config.window_mel_frames == AudioEncoderConfig().window_mel_frames
+    assert config.window_mel_frames == smoothed.window_mel_frames
     assert algorithmic_delay_ms(source, config) == config.lookahead_ms == lookahead_ms + 2.5
     # The same number that a server counts with.
     end = window_end_sample(frame, config.right_mel_frames)
@@ -52,14 +54,26 @@ def test_no_sound_after_the_stated_look_ahead_changes_a_code(lookahead_ms: int):
     assert np.abs(code(within) - code(samples)).max() > 0
 
 
-def test_the_preset_hears_as_far_ahead_as_before():
-    assert PRESETS["preview"].avatar.audio.lookahead_ms == 282.5
-    assert PRESETS["preview"].with_lookahead(280) == PRESETS["preview"]
+def test_the_preset_hears_as_far_ahead_as_its_options_say():
+    preview = PRESETS["preview"]
+    assert preview.avatar.audio.lookahead_ms == 242.5
+    assert preview.with_lookahead(240) == preview == preview.with_smoothing(1)
+    smoothed = preview.with_smoothing(8)  # four frames before and three after
+    assert smoothed.avatar.audio.lookahead_ms == 362.5
+    assert smoothed.avatar.audio.window_mel_frames == preview.avatar.audio.window_mel_frames + 7 * 4
+
+
+@pytest.mark.parametrize("frames", [0, 17])
+def test_a_smoothing_that_cannot_be_is_refused(frames: int):
+    with pytest.raises(InputError, match=rf"--smoothing-frames: expected 1 to 16 video frames, got {frames}\."):
+        PRESETS["preview"].with_smoothing(frames)
+    with pytest.raises(ValueError, match="expected 1 or more smoothing_frames, got 0"):
+        AudioEncoderConfig(smoothing_frames=0)
 
 
 @pytest.mark.parametrize("lookahead_ms", [-40, 30, 600])
 def test_a_look_ahead_that_cannot_be_is_refused(lookahead_ms: int):
-    said = rf"--lookahead-ms: expected a multiple of 40 ms from 0 to 560, got {lookahead_ms}\."
+    said = rf"--lookahead-ms: expected a multiple of 40 ms from 0 to 440, got {lookahead_ms}\."
     with pytest.raises(InputError, match=said):
         PRESETS["preview"].with_lookahead(lookahead_ms)
 
@@ -91,7 +105,7 @@ def test_a_wave_encoder_is_run_over_bounded_blocks_and_laid_on_ten_milliseconds(
 
 def test_a_frozen_encoder_hears_no_later_than_its_stated_delay_and_once_as_late(tmp_path: Path):
     source = FrozenEncoder(user_graph(made_waveform_encoder(tmp_path, normalise="unit")), SHORT)
-    encoder = AudioEncoderConfig(mel_bands=WIDTH, context_convolutions=0, smoothing_lookahead=-1)
+    encoder = AudioEncoderConfig(mel_bands=WIDTH, context_convolutions=0, smoothing_frames=8, smoothing_lookahead=-1)
     delay = algorithmic_delay_ms(source, encoder)
     # Windows end 10 ms before their frame: 30 ms into a block at the earliest, 50 ms before its end, and 40 ms more.
     assert delay == 80.0
@@ -237,6 +251,8 @@ def test_a_users_encoder_shapes_the_run_and_is_refused_at_export(tmp_path: Path)
     assert LogMelSource().bundle_front_end() == audio.DEFAULT_LOG_MEL
     with pytest.raises(InputError, match="--lookahead-ms: expected --hears log_mel"):
         config.with_lookahead(120)
+    with pytest.raises(InputError, match="--smoothing-frames: expected --hears log_mel"):
+        config.with_smoothing(8)
 
 
 def test_sources_that_do_not_exist_here_are_refused(monkeypatch: pytest.MonkeyPatch):

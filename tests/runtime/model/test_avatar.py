@@ -24,6 +24,7 @@ from gstalker.runtime.model.canonical import (
 MOVERS, TORSO, STATIC = 30, 20, 10
 COUNT = MOVERS + TORSO + STATIC
 EXPRESSIONS = 9
+SMOOTHED = AudioEncoderConfig(context_convolutions=3, smoothing_frames=8, smoothing_lookahead=3)
 
 
 def canonical(seed: int = 0) -> CanonicalGaussians:
@@ -139,9 +140,9 @@ def test_turning_a_quaternion_is_turning_its_rotation():
         np.testing.assert_allclose(rotation_from_quat_wxyz(turned), turn @ rotation_from_quat_wxyz(second), atol=1e-9)
 
 
-def test_a_window_gives_the_same_code_as_the_whole_clip():
+@pytest.mark.parametrize("config", [AudioEncoderConfig(), SMOOTHED], ids=["plain", "smoothed"])
+def test_a_window_gives_the_same_code_as_the_whole_clip(config: AudioEncoderConfig):
     torch.manual_seed(0)
-    config = AudioEncoderConfig()
     encoder = AudioEncoder(config).double()
     frames = 6
     mel = torch.randn(config.window_mel_frames + 4 * (frames - 1), config.mel_bands, dtype=torch.float64)
@@ -151,10 +152,10 @@ def test_a_window_gives_the_same_code_as_the_whole_clip():
     torch.testing.assert_close(whole, alone, rtol=0, atol=1e-12)  # float64 rounding of sums of some hundred terms
 
 
-def test_a_code_hears_exactly_its_window():
+@pytest.mark.parametrize("config", [AudioEncoderConfig(), SMOOTHED], ids=["plain", "smoothed"])
+def test_a_code_hears_exactly_its_window(config: AudioEncoderConfig):
     """The stated look-ahead and look-back are what the network really uses, no more and no less."""
     torch.manual_seed(0)
-    config = AudioEncoderConfig()
     encoder = AudioEncoder(config).double()
     mel = torch.randn(1, config.window_mel_frames, config.mel_bands, dtype=torch.float64, requires_grad=True)
     encoder(mel).sum().backward()
