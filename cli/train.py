@@ -31,9 +31,9 @@ class Train:
     out: Path
     """Folder of the run: settings, checkpoints, metrics, previews. With several datasets, the folder of the runs, each
     under its dataset's name."""
-    preset: Literal["preview", "full", "demo"] = "preview"
-    """preview: minutes on two CPU cores at 256 x 256. full: a CUDA GPU at 512 x 512. demo: half a minute of a made
-    character."""
+    preset: Literal["preview", "fine", "full", "demo"] = "preview"
+    """preview: four minutes on two CPU cores at 256 x 256. fine: a quarter of an hour there, for an avatar to keep.
+    full: a CUDA GPU at 512 x 512. demo: half a minute of a made character."""
     device: Literal["cpu", "cuda"] | None = None
     """Where to train; the preset's own choice if not given."""
     seed: int = 0
