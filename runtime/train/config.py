@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from gstalker.runtime.errors import InputError
 from gstalker.runtime.expression import ExpressionConfig
+from gstalker.runtime.model.audio_encoder import AudioEncoderConfig
 from gstalker.runtime.model.audio_source import LOG_MEL, ONNX, HearingConfig, open_source
 from gstalker.runtime.model.avatar import AvatarConfig
 from gstalker.runtime.model.frozen_graph import file_sha256
@@ -218,6 +219,8 @@ PRESETS: dict[str, TrainConfig] = {
         checkpoint_every=1500,
         init=InitConfig(head_count=7000, torso_count=3500),
         pretrain=PretrainConfig(steps=400),
+        # Half a minute of speech is learnt by heart by an encoder that sees half a second of it at once.
+        avatar=AvatarConfig(audio=AudioEncoderConfig(context_convolutions=3)),
     ),
     # A GPU at 512 x 512. Steps and counts follow TalkingGaussian's schedule at one frame a step.
     "full": TrainConfig(
